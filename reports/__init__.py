@@ -1,0 +1,1 @@
+"""Reports, schedules and the intelligence above the ledger: scoring, forecasting, anomalies, recommendations."""

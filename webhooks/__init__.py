@@ -1,0 +1,1 @@
+"""Endpoints, messages, deliveries and the sender: telling the outside what happened, and never losing it."""
