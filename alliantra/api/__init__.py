@@ -1,0 +1,1 @@
+"""HTTP plumbing for both surfaces: no models, no business words."""

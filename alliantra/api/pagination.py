@@ -1,0 +1,137 @@
+"""Both paging styles: pages with totals on `/api/v1`, signed cursors on `/v1`."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.core import signing
+from django.db.models import F, Q, QuerySet
+from rest_framework.request import Request
+
+from alliantra.errors import DomainError
+
+LAST_PAGE = 1_000_000
+
+
+def whole_number(request: Request, name: str, *, default: int, maximum: int) -> int:
+    """A query parameter from 1 to `maximum`. Raises invalid_parameter."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= maximum):
+        message = f"{name} must be a whole number from 1 to {maximum:,}."
+        raise DomainError("invalid_parameter", message, parameter=name)
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of rows, and what the envelope says about it."""
+
+    rows: Sequence[Any]
+    meta: dict[str, Any]
+    link: str | None = None
+
+
+class PageNumbers:
+    """`page` and `per_page`; meta tells current_page, last_page, per_page and total."""
+
+    parameters = ("page", "per_page")
+    maximum = 100
+
+    def __init__(self, default: int = 100) -> None:
+        self.default = default
+
+    def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
+        """The asked page, ordered by created_at and id; a page past the end is empty."""
+        page = whole_number(request, "page", default=1, maximum=LAST_PAGE)
+        size = whole_number(request, "per_page", default=self.default, maximum=self.maximum)
+        if total is None:
+            total = rows.count()
+        start = (page - 1) * size
+        found = list(rows[start : start + size]) if start < total else []
+        last = max(1, -(-total // size))
+        return Page(found, {"current_page": page, "last_page": last, "per_page": size, "total": total})
+
+
+class Cursors:
+    """`cursor` and `limit` over a total order; a cursor is signed and bound to workspace, path and filters."""
+
+    parameters = ("cursor", "limit")
+    default, maximum = 50, 200
+    _SALT = "alliantra.cursor"
+
+    def __init__(self, *order: str) -> None:
+        """`order` names columns as order_by does; the last one must be unique."""
+        self.order = order or ("created_at", "id")
+
+    def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:  # noqa: ARG002
+        """The rows after the cursor; a page costs the same wherever it stands."""
+        limit = whole_number(request, "limit", default=self.default, maximum=self.maximum)
+        text = request.query_params.get("cursor")
+        if text is not None:
+            rows = rows.filter(self._after(self._read(text, request)))
+        found = list(rows.order_by(*self._ordering())[: limit + 1])
+        has_more = len(found) > limit
+        found = found[:limit]
+        cursor = self._write(found[-1], request) if has_more else None
+        meta = {"next_cursor": cursor, "has_more": has_more}
+        return Page(found, meta, self._link(request, cursor) if cursor else None)
+
+    def _ordering(self) -> list[Any]:
+        return [F(name[1:]).desc() if name.startswith("-") else F(name).asc() for name in self.order]
+
+    def _after(self, values: list[Any]) -> Q:
+        """Rows that come after `values` in the order: (a > x) or (a = x and b > y) or …"""
+        condition, equal = Q(), Q()
+        for name, value in zip(self.order, values, strict=True):
+            column = name.removeprefix("-")
+            beyond = f"{column}__{'lt' if name.startswith('-') else 'gt'}"
+            condition |= equal & Q(**{beyond: value})
+            equal &= Q(**{column: value})
+        return condition
+
+    def _write(self, row: Any, request: Request) -> str:
+        values = [_as_text(getattr(row, name.removeprefix("-"))) for name in self.order]
+        return signing.dumps([self._binding(request), values], salt=self._SALT, compress=True)
+
+    def _read(self, text: str, request: Request) -> list[Any]:
+        message = "The cursor is not of this list with these filters. Begin again without it."
+        try:
+            binding, values = signing.loads(text, salt=self._SALT)
+        except (signing.BadSignature, ValueError) as error:
+            raise DomainError("invalid_parameter", message, parameter="cursor") from error
+        if binding != self._binding(request):
+            raise DomainError("invalid_parameter", message, parameter="cursor")
+        return [_from_text(value) for value in values]
+
+    def _binding(self, request: Request) -> str:
+        filters = sorted(item for item in request.query_params.items() if item[0] not in self.parameters)
+        text = repr((str(request.user.workspace.pk), request.path, self.order, filters))
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def _link(self, request: Request, cursor: str) -> str:
+        query = request.query_params.copy()
+        query["cursor"] = cursor
+        return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'
+
+
+def _as_text(value: Any) -> list[str]:
+    match value:
+        case datetime():
+            return ["t", value.isoformat()]
+        case UUID():
+            return ["u", str(value)]
+        case Decimal() | int():
+            return ["d", str(value)]
+    return ["s", str(value)]
+
+
+def _from_text(value: list[str]) -> Any:
+    kind, text = value
+    readers: dict[str, Any] = {"t": datetime.fromisoformat, "u": UUID, "d": Decimal, "s": str}
+    return readers[kind](text)

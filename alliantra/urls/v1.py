@@ -1,0 +1,13 @@
+"""Every route of `/v1`, the partner intelligence surface, on one screen."""
+
+from django.urls import URLPattern, path
+
+from partners.api.partners import PartnerViews
+
+LIST = {"get": "list", "post": "create"}
+
+urlpatterns: list[URLPattern] = [
+    path("v1/partners", PartnerViews.as_view(LIST)),
+    path("v1/partners/import", PartnerViews.as_view({"post": "import_partners"})),
+    path("v1/partners/<uuid:id>", PartnerViews.as_view({"get": "retrieve", "patch": "update"})),
+]
