@@ -1,0 +1,1 @@
+"""Partners, the payees they are paid through, and what is known about them."""

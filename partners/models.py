@@ -1,0 +1,142 @@
+"""Partners, and the payees that are paid for what partners bring."""
+
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+
+from alliantra.fields import CurrencyField, ExactJSONField, MoneyField, PercentageField
+from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
+
+
+class PartnerType(models.TextChoices):
+    """How a partner works with the company."""
+
+    AFFILIATE = "affiliate"
+    REFERRAL = "referral"
+    STRATEGIC_ALLIANCE = "strategic_alliance"
+    RESELLER = "reseller"
+    AGENCY = "agency"
+    INFLUENCER = "influencer"
+
+
+class PartnerStatus(models.TextChoices):
+    """Health status of a partner."""
+
+    ACTIVE = "active"
+    AT_RISK = "at_risk"
+    OPTIMIZED = "optimized"
+    INACTIVE = "inactive"
+
+
+class PartnerQuerySet(WorkspaceQuerySet):
+    """Reads of partners."""
+
+    def search(self, text: str) -> Self:
+        """Name or external id contains `text`."""
+        return self.filter(Q(name__icontains=text) | Q(external_id__icontains=text))
+
+
+class Partner(WorkspaceModel):
+    """One row: an organisation or person that brings revenue."""
+
+    external_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULLs do not collide
+    name = models.CharField(max_length=200)
+    type = models.CharField(max_length=20, choices=PartnerType.choices, default=PartnerType.AFFILIATE)
+    status = models.CharField(
+        max_length=12, choices=PartnerStatus.choices, default=PartnerStatus.ACTIVE, editable=False
+    )
+    program = models.CharField(max_length=100, blank=True)
+    channel = models.CharField(max_length=100, blank=True)
+    region = models.CharField(max_length=100, blank=True)
+    website = models.CharField(max_length=300, blank=True)
+    metadata = ExactJSONField(default=dict, blank=True)
+
+    objects = PartnerQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "external_id"], name="partner_external_id"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="partner_external_id_not_blank"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "created_at", "id"], name="partner_created"),
+            models.Index(fields=["workspace", "name"], name="partner_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PayeeType(models.TextChoices):
+    """What a payee is."""
+
+    INDIVIDUAL = "individual"
+    COMPANY = "company"
+    AFFILIATE = "affiliate"
+    AGENCY = "agency"
+
+
+class PayeeStatus(models.TextChoices):
+    """Whether a payee can be paid."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    PENDING = "pending"
+
+
+class PayeeQuerySet(WorkspaceQuerySet):
+    """Reads of payees."""
+
+    def search(self, text: str) -> Self:
+        """Name, external id or contact address contains `text`."""
+        return self.filter(
+            Q(name__icontains=text) | Q(external_id__icontains=text) | Q(contact_email__icontains=text)
+        )
+
+
+class Payee(WorkspaceModel):
+    """One row: a recipient of allocations, with the controls that decide whether it is paid."""
+
+    external_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULLs do not collide
+    name = models.CharField(max_length=200)
+    type = models.CharField(max_length=12, choices=PayeeType.choices, default=PayeeType.COMPANY)
+    status = models.CharField(max_length=12, choices=PayeeStatus.choices, default=PayeeStatus.ACTIVE)
+    contact_name = models.CharField(max_length=200, blank=True)
+    contact_email = models.EmailField(blank=True)
+    contact_phone = models.CharField(max_length=50, blank=True)
+    address = models.TextField(max_length=1000, blank=True)
+    currency = CurrencyField(null=True, blank=True)
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="payees"
+    )
+    on_hold = models.BooleanField(default=False)
+    hold_reason = models.CharField(max_length=500, blank=True)
+    minimum_payout = MoneyField(default=0)
+    fallback_percentage = PercentageField(null=True, blank=True)
+    metadata = ExactJSONField(default=dict, blank=True)
+
+    objects = PayeeQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "external_id"], name="payee_external_id"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="payee_external_id_not_blank"),
+            models.CheckConstraint(condition=Q(minimum_payout__gte=0), name="payee_minimum_payout_not_negative"),
+            models.CheckConstraint(
+                condition=Q(fallback_percentage=None) | Q(fallback_percentage__gt=0, fallback_percentage__lte=100),
+                name="payee_fallback_percentage_range",
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "created_at", "id"], name="payee_created"),
+            models.Index(fields=["workspace", "partner"], name="payee_partner"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def split_key(self) -> str:
+        """What ties are broken by: stable over a re-import."""
+        return self.external_id or str(self.id)

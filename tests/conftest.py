@@ -1,0 +1,61 @@
+"""The cast of every test: a workspace, its rival, who acts in them, and a client of the API."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.permissions import ALL
+from alliantra.workspaces.services import create_workspace, issue_api_key
+from tests.http import ApiClient
+
+ClientFactory = Callable[..., ApiClient]
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A fixed moment."""
+    return datetime(2026, 5, 31, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(db: None) -> Workspace:
+    """Acme, in London."""
+    return create_workspace(slug="acme", name="Acme", base_currency="GBP", timezone="Europe/London")
+
+
+@pytest.fixture
+def rival_workspace(db: None) -> Workspace:
+    """Rival, whose rows must never be seen in Acme."""
+    return create_workspace(slug="rival", name="Rival", base_currency="USD", timezone="America/New_York")
+
+
+@pytest.fixture
+def actor(workspace: Workspace) -> Actor:
+    """The system, acting in Acme."""
+    return Actor.system(workspace)
+
+
+@pytest.fixture
+def rival(rival_workspace: Workspace) -> Actor:
+    """The system, acting in Rival."""
+    return Actor.system(rival_workspace)
+
+
+@pytest.fixture
+def client(workspace: Workspace) -> ClientFactory:
+    """`client(permissions=["read:payees"])`: a client with a new key; of Acme and with all rights by default."""
+
+    def make(permissions: Sequence[str] = tuple(ALL), of: Workspace = workspace) -> ApiClient:
+        _, key = issue_api_key(of, actor=Actor.system(of), name="test", permissions=permissions)
+        return ApiClient(key)
+
+    return make
+
+
+@pytest.fixture
+def api(client: ClientFactory) -> ApiClient:
+    """A client of Acme with all rights."""
+    return client()
