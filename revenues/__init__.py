@@ -1,0 +1,1 @@
+"""The append-only revenue ledger: sources, products, ingestion and rollups."""

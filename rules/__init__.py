@@ -1,0 +1,1 @@
+"""Payout rules, the engine that applies them, and the calculation runs that pin its results."""

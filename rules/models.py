@@ -1,0 +1,226 @@
+"""Payout rules with their immutable versions, and calculation runs with everything they pinned."""
+
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from alliantra.fields import CurrencyField, ExactJSONField, MoneyField, PercentageField
+from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
+from partners.models import Payee
+from revenues.models import RevenueEvent
+
+
+class RuleStatus(models.TextChoices):
+    """Whether a rule takes part in calculations; draft and archived exist for people only."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DRAFT = "draft"
+    ARCHIVED = "archived"
+
+
+class AllocationType(models.TextChoices):
+    """How a rule's allocations are computed."""
+
+    FLAT = "flat"
+    TIERED = "tiered"
+
+
+class RuleQuerySet(WorkspaceQuerySet):
+    """Reads of rules, each with its active version."""
+
+    def with_version(self) -> Self:
+        """Fetch the active versions in the same query."""
+        return self.select_related("active_version")
+
+    def search(self, text: str) -> Self:
+        """Name or external id contains `text`."""
+        return self.filter(Q(active_version__name__icontains=text) | Q(external_id__icontains=text))
+
+
+class Rule(WorkspaceModel):
+    """One row: the identity of a rule. What it says stands in its versions, of which one is active."""
+
+    external_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULLs do not collide
+    active_version = models.ForeignKey(
+        "rules.RuleVersion", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+
+    objects = RuleQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "external_id"], name="rule_external_id"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="rule_external_id_not_blank"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "created_at", "id"], name="rule_created"),
+        ]
+
+    def __str__(self) -> str:
+        return self.active_version.name if self.active_version else str(self.id)
+
+
+class RuleVersion(WorkspaceModel):
+    """One row: everything a rule said from one save to the next. Never changes, by trigger."""
+
+    updated_at = None  # type: ignore[assignment]
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, db_index=False, related_name="versions")
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=RuleStatus.choices, default=RuleStatus.ACTIVE)
+    priority = models.IntegerField(default=100)
+    allocation_type = models.CharField(max_length=8, choices=AllocationType.choices, default=AllocationType.FLAT)
+    allocations = ExactJSONField()
+    valid_from = models.DateField(null=True, blank=True)
+    valid_to = models.DateField(null=True, blank=True)
+    scope = ExactJSONField(default=dict, blank=True)
+    metadata = ExactJSONField(default=dict, blank=True)
+    saved_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "rule", "number"], name="ruleversion_number"),
+            models.CheckConstraint(
+                condition=Q(valid_from=None) | Q(valid_to=None) | Q(valid_from__lte=F("valid_to")),
+                name="ruleversion_window_order",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.number}"
+
+
+class RunStatus(models.TextChoices):
+    """State of a calculation run."""
+
+    CALCULATING = "calculating"
+    CALCULATED = "calculated"
+    FAILED = "failed"
+
+
+class CalculationRunQuerySet(WorkspaceQuerySet):
+    """Reads of runs."""
+
+    def due(self, now: datetime) -> Self:
+        """Runs waiting for a worker: never claimed, or claimed by one whose lease has lapsed."""
+        return self.filter(status=RunStatus.CALCULATING).filter(Q(leased_until=None) | Q(leased_until__lt=now))
+
+
+class CalculationRun(WorkspaceModel):
+    """One row: one calculation of a period in one currency, with the figures that add up."""
+
+    number = models.PositiveIntegerField()
+    period_start = models.DateField()
+    period_end = models.DateField()
+    currency = CurrencyField()
+    revenue_source_ids = ArrayField(models.UUIDField(), null=True, blank=True)
+    status = models.CharField(max_length=12, choices=RunStatus.choices, default=RunStatus.CALCULATING)
+    failure_reason = models.CharField(max_length=500, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    rows_done = models.BigIntegerField(default=0)
+    rows_expected = models.BigIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    items_count = models.BigIntegerField(default=0)
+    basis_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    allocated_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    remainder_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    exceptions_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    adjustments_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    digest = models.CharField(max_length=64, blank=True)
+    requested_by = models.CharField(max_length=200, blank=True)
+    calculated_at = models.DateTimeField(null=True)
+
+    objects = CalculationRunQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "number"], name="run_number"),
+            models.CheckConstraint(condition=Q(period_start__lte=F("period_end")), name="run_period_order"),
+            models.CheckConstraint(
+                condition=~Q(status="calculated")
+                | Q(basis_total=F("allocated_total") + F("remainder_total") + F("exceptions_total")),
+                name="run_adds_up",
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "created_at", "id"], name="run_created"),
+            models.Index(fields=["workspace", "status"], name="run_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Run {self.number}"
+
+    @property
+    def progress(self) -> int:
+        """Whole percent of the rows done."""
+        if self.status == RunStatus.CALCULATED:
+            return 100
+        return min(99, 100 * self.rows_done // self.rows_expected) if self.rows_expected else 0
+
+
+class TieBreak(models.TextChoices):
+    """Which comparison made a rule win a row."""
+
+    ONLY_MATCH = "only_match"
+    PRIORITY = "priority"
+    SPECIFICITY = "specificity"
+    VALID_FROM = "valid_from"
+    AGE = "age"
+
+
+class CalculationItem(WorkspaceModel):
+    """One row: what one payee gets of one ledger row, under one rule version, in one run."""
+
+    updated_at = None  # type: ignore[assignment]
+    run = models.ForeignKey(CalculationRun, on_delete=models.CASCADE, db_index=False, related_name="items")
+    event = models.ForeignKey(RevenueEvent, on_delete=models.PROTECT, db_index=False, related_name="+")
+    rule_version = models.ForeignKey(RuleVersion, on_delete=models.PROTECT, db_index=False, related_name="+")
+    payee = models.ForeignKey(Payee, on_delete=models.PROTECT, db_index=False, related_name="+")
+    basis = MoneyField()
+    rate = PercentageField()
+    amount = MoneyField()
+    tie_break = models.CharField(max_length=12, choices=TieBreak.choices)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "run", "event", "payee"], name="item_event_payee"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "run", "payee", "id"], name="item_payee"),
+            models.Index(fields=["workspace", "run", "id"], name="item_run"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount}"
+
+
+class ExceptionCode(models.TextChoices):
+    """Why a row was not allocated."""
+
+    UNALLOCATED = "unallocated"
+
+
+class CalculationException(WorkspaceModel):
+    """One row: a ledger row of a run that no rule allocated, and why."""
+
+    updated_at = None  # type: ignore[assignment]
+    run = models.ForeignKey(CalculationRun, on_delete=models.CASCADE, db_index=False, related_name="exceptions")
+    event = models.ForeignKey(RevenueEvent, on_delete=models.PROTECT, db_index=False, related_name="+")
+    code = models.CharField(max_length=20, choices=ExceptionCode.choices)
+    amount = MoneyField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "run", "event"], name="exception_event"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "run", "id"], name="exception_run"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
