@@ -122,7 +122,9 @@ class Invalid(DomainError):
     """Readable but wrong: one or more places in the request, each with its code."""
 
     def __init__(self, errors: Sequence[FieldProblem]) -> None:
-        super().__init__("invalid", errors[0].detail if len(errors) == 1 else "Several fields are wrong.", errors=errors)
+        super().__init__(
+            "invalid", errors[0].detail if len(errors) == 1 else "Several fields are wrong.", errors=errors
+        )
 
     @classmethod
     def field(cls, pointer: str, code: str, detail: str = "") -> "Invalid":

@@ -62,10 +62,10 @@ def _read_decimal(literal: str) -> Decimal:
 class ExactJSONField(models.JSONField):
     """JSON whose numbers with a fraction are Decimals on both sides; none passes through float."""
 
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: FBT001, FBT002
         """Parameter for psycopg."""
         return None if value is None else Jsonb(value, dumps=_JSON.encode)
 
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:  # noqa: ARG002
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         """Value read from a row."""
         return json.loads(value, parse_float=_read_decimal) if isinstance(value, str) else value

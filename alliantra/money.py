@@ -49,12 +49,12 @@ def quantize(amount: Decimal, currency: str) -> Decimal:
 
     Raises KeyError for an unknown currency.
     """
-    return CONTEXT.plus(amount.quantize(_QUANTA[currency], context=CONTEXT))
+    return CONTEXT.plus(CONTEXT.quantize(amount, _QUANTA[currency]))
 
 
 def percentage_of(amount: Decimal, percentage: Decimal) -> Decimal:
     """Exact, unrounded `amount` × `percentage` ÷ 100."""
-    return CONTEXT.multiply(amount, percentage).scaleb(-2, context=CONTEXT)
+    return CONTEXT.scaleb(CONTEXT.multiply(amount, percentage), -2)
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
@@ -99,11 +99,11 @@ def split_by(shares: Shares, amount: Decimal, currency: str, *, seed: str) -> li
     if len(shares.keys) == 1:
         return [rounded]
     exponent = MINOR_UNITS[currency]
-    units = int(rounded.scaleb(exponent, context=CONTEXT))
+    units = int(CONTEXT.scaleb(rounded, exponent))
     parts = _hamilton(abs(units), shares, seed)
     if units < 0:
         parts = [-part for part in parts]
-    return [Decimal(part).scaleb(-exponent, context=CONTEXT) for part in parts]
+    return [CONTEXT.scaleb(Decimal(part), -exponent) for part in parts]
 
 
 def _whole_weights(weights: Sequence[Decimal]) -> list[int]:
@@ -115,7 +115,7 @@ def _whole_weights(weights: Sequence[Decimal]) -> list[int]:
             raise ValueError(message)
         exponent = weight.as_tuple().exponent
         finest = min(finest, exponent if isinstance(exponent, int) else 0)
-    return [int(weight.scaleb(-finest, context=CONTEXT)) for weight in weights]
+    return [int(CONTEXT.scaleb(weight, -finest)) for weight in weights]
 
 
 def _hamilton(units: int, shares: Shares, seed: str) -> list[int]:
@@ -125,13 +125,19 @@ def _hamilton(units: int, shares: Shares, seed: str) -> list[int]:
         part, remainder = divmod(units * weight, shares.weight_sum)
         parts.append(part)
         remainders.append(remainder)
-    spare = units - sum(parts)
-    if spare:
-        keys = shares.keys
-        ranked = sorted(range(len(parts)), key=lambda index: (-remainders[index], tie_rank(seed, keys[index])))
-        for index in ranked[:spare]:
-            parts[index] += 1
+    for index in _largest(remainders, units - sum(parts), shares.keys, seed):
+        parts[index] += 1
     return parts
+
+
+def _largest(remainders: list[int], count: int, keys: Sequence[str], seed: str) -> list[int]:
+    """Places of the `count` largest remainders; only a tie at the cut is worth hashing."""
+    if not count:
+        return []
+    ranked = sorted(range(len(remainders)), key=remainders.__getitem__, reverse=True)
+    if remainders[ranked[count - 1]] == remainders[ranked[count]]:
+        ranked.sort(key=lambda place: (-remainders[place], tie_rank(seed, keys[place])))
+    return ranked[:count]
 
 
 def tie_rank(seed: str, key: str) -> bytes:

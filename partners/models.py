@@ -90,9 +90,7 @@ class PayeeQuerySet(WorkspaceQuerySet):
 
     def search(self, text: str) -> Self:
         """Name, external id or contact address contains `text`."""
-        return self.filter(
-            Q(name__icontains=text) | Q(external_id__icontains=text) | Q(contact_email__icontains=text)
-        )
+        return self.filter(Q(name__icontains=text) | Q(external_id__icontains=text) | Q(contact_email__icontains=text))
 
 
 class Payee(WorkspaceModel):

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from django.test import Client
@@ -87,7 +87,7 @@ def check_response(method: str, path: str, response: Any) -> None:
 
 def find_operation(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
     """Surface and operation of a documented path; None for what no document covers."""
-    address = path.split("?")[0]
+    address = path.split("?", maxsplit=1)[0]
     surface = "api_v1" if address.startswith("/api/") else "v1" if address.startswith("/v1/") else None
     if surface is None:
         return None
@@ -100,7 +100,7 @@ def find_operation(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
     return (surface, found) if found else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _registry(surface: str) -> Any:
     document = json.loads(encode(surface_document(surface)))
     return Registry().with_resource("urn:surface", Resource.from_contents(document, DRAFT202012))

@@ -37,9 +37,7 @@ def run_batch(
     return {"data": results, "meta": meta}
 
 
-def _result(
-    index: int, record: Any, act: Callable[[Any], tuple[int, Any]], request: Request
-) -> dict[str, Any]:
+def _result(index: int, record: Any, act: Callable[[Any], tuple[int, Any]], request: Request) -> dict[str, Any]:
     try:
         with transaction.atomic():
             status, body = act(record)

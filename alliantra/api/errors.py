@@ -1,5 +1,6 @@
 """From exceptions to RFC 9457 problem documents."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg.errors
@@ -61,37 +62,57 @@ def plain_problem_response(error: DomainError, request: HttpRequest) -> HttpResp
 
 def as_domain_error(exception: Exception) -> DomainError:
     """The refusal an exception stands for. What we did not expect is logged and becomes internal_error."""
-    match exception:
-        case DomainError():
-            return exception
-        case Http404():
-            return NotFound()
-        case exceptions.MethodNotAllowed():
-            return DomainError("method_not_allowed", str(exception.detail))
-        case exceptions.UnsupportedMediaType():
-            return DomainError("unsupported_media_type", str(exception.detail))
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return DomainError("not_authenticated", headers={"WWW-Authenticate": 'Bearer realm="alliantra"'})
-        case exceptions.PermissionDenied() | PermissionDenied():
-            return DomainError("permission_denied")
-        case exceptions.ValidationError():
-            return invalid_from_serializer(exception.detail)
-        case exceptions.APIException() if 400 <= exception.status_code < 500:
-            return DomainError("invalid_request", str(exception.detail))
-        case OperationalError() | InterfaceError():
-            log.warning("database.unavailable", error=str(exception))
-            return DomainError("unavailable", "The database cannot be reached.", headers={"Retry-After": "5"})
-        case IntegrityError() if isinstance(exception.__cause__, psycopg.errors.UniqueViolation):
-            return DomainError("already_exists", "Another record has this value.")
-        case UnreadablePostError():
-            return DomainError("body_truncated")
-        case ProtectedError():
-            return DomainError("conflict", "Other records depend on this one.")
-        case DataError():
-            log.warning("database.refused_value", exc_info=exception)
-            return DomainError("invalid", "A value is outside what can be stored.")
+    for kinds, translate in _TRANSLATIONS:
+        if isinstance(exception, kinds):
+            return translate(exception)
     log.error("request.failed", exc_info=exception)
     return DomainError("internal_error")
+
+
+def _from_constraint(exception: Any) -> DomainError:
+    if isinstance(exception.__cause__, psycopg.errors.UniqueViolation):
+        return DomainError("already_exists", "Another record has this value.")
+    log.error("request.failed", exc_info=exception)
+    return DomainError("internal_error")
+
+
+def _from_connection(exception: Any) -> DomainError:
+    log.warning("database.unavailable", error=str(exception))
+    return DomainError("unavailable", "The database cannot be reached.", headers={"Retry-After": "5"})
+
+
+def _from_value(exception: Any) -> DomainError:
+    log.warning("database.refused_value", exc_info=exception)
+    return DomainError("invalid", "A value is outside what can be stored.")
+
+
+def _from_framework(exception: Any) -> DomainError:
+    if exception.status_code < 500:
+        return DomainError("invalid_request", str(exception.detail))
+    log.error("request.failed", exc_info=exception)
+    return DomainError("internal_error")
+
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="alliantra"'}
+_TRANSLATIONS: Sequence[tuple[tuple[type[Exception], ...], Callable[[Any], DomainError]]] = (
+    ((DomainError,), lambda error: error),
+    ((Http404,), lambda _: NotFound()),
+    ((exceptions.MethodNotAllowed,), lambda error: DomainError("method_not_allowed", str(error.detail))),
+    ((exceptions.UnsupportedMediaType,), lambda error: DomainError("unsupported_media_type", str(error.detail))),
+    (
+        (exceptions.NotAuthenticated, exceptions.AuthenticationFailed),
+        lambda _: DomainError("not_authenticated", headers=_CHALLENGE),
+    ),
+    ((exceptions.PermissionDenied, PermissionDenied), lambda _: DomainError("permission_denied")),
+    ((exceptions.ValidationError,), lambda error: invalid_from_serializer(error.detail)),
+    ((exceptions.APIException,), _from_framework),
+    ((UnreadablePostError,), lambda _: DomainError("body_truncated")),
+    ((ProtectedError,), lambda _: DomainError("conflict", "Other records depend on this one.")),
+    ((IntegrityError,), _from_constraint),
+    ((DataError,), _from_value),
+    ((OperationalError, InterfaceError), _from_connection),
+)
+"""The first row whose exceptions match translates; ProtectedError is an IntegrityError, so it stands before."""
 
 
 def invalid_from_serializer(detail: Any, prefix: str = "") -> DomainError:

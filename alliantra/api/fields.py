@@ -1,7 +1,6 @@
 """Serializer fields that take exactly the documented JSON type, and write the documented form."""
 
 import re
-
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -291,5 +290,3 @@ class ReferenceField(_Coded):
     def to_representation(self, value: Any) -> str:
         """The id."""
         return str(getattr(value, "pk", value))
-
-

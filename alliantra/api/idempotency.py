@@ -25,7 +25,7 @@ class IdempotentCall:
     fingerprint: bytes
 
 
-class Replayed(Exception):  # noqa: N818 - ends the request early, but is no error
+class Replayed(Exception):
     """The stored answer to give instead of acting again."""
 
     def __init__(self, answer: StoredAnswer) -> None:

@@ -69,7 +69,7 @@ class Cursors:
         """`order` names columns as order_by does; the last one must be unique."""
         self.order = order or ("created_at", "id")
 
-    def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:  # noqa: ARG002
+    def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
         """The rows after the cursor; a page costs the same wherever it stands."""
         limit = whole_number(request, "limit", default=self.default, maximum=self.maximum)
         text = request.query_params.get("cursor")

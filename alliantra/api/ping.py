@@ -22,15 +22,15 @@ from alliantra.workspaces.housekeeping import last_heartbeat
 class PingViews(WorkspaceViewSet):
     """The first call to make with a new key."""
 
-    http_method_names = ["get", "head"]  # noqa: RUF012 - Django's own form
+    http_method_names = ["get", "head"]
     serializer_class = StrictSerializer
 
-    def required_permission(self, method: str) -> str | None:  # noqa: ARG002
+    def required_permission(self, method: str) -> str | None:
         """Any valid key."""
         return None
 
     @extend_schema(responses={200: complete({"status": {"type": "string"}, "service": {"type": "string"}})})
-    def ping(self, request: Request) -> Response:  # noqa: ARG002
+    def ping(self, request: Request) -> Response:
         """Check an API key: 200 if it is valid, 401 otherwise."""
         return Response({"status": "ok", "service": "allocora"})
 

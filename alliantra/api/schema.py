@@ -2,12 +2,12 @@
 
 import inspect
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
+from django_filters import ChoiceFilter
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
-from django_filters import ChoiceFilter
 
 from alliantra.api.filters import BooleanFilter, DateFilter, ReferenceFilter
 from alliantra.errors import FIELD_CODES, PROBLEMS
@@ -286,7 +286,7 @@ SURFACES: Mapping[str, tuple[str, str, str]] = {
 """Surface → URLconf, title, description."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def surface_document(surface: str) -> Schema:
     """The OpenAPI document of `v1` or `api_v1`. Raises KeyError for another name."""
     urlconf, title, description = SURFACES[surface]

@@ -10,7 +10,7 @@ from alliantra.errors import FIELD_CODES
 class StrictSerializer(serializers.Serializer):
     """Refuses unknown and read-only fields; `context["workspace"]` resolves references."""
 
-    default_error_messages = {"invalid": "Expected an object."}  # noqa: RUF012 - DRF's own form
+    default_error_messages = {"invalid": "Expected an object."}
 
     def to_internal_value(self, data: Any) -> Any:
         """Parsed fields; every wrong place at once."""

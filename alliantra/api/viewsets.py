@@ -182,7 +182,7 @@ class WorkspaceViewSet(GenericViewSet):
         body = {"data": shape(page.rows, many=True, context=self.get_serializer_context()).data, "meta": page.meta}
         return Response({**body, **self.extra_members()}, headers={"Link": page.link} if page.link else None)
 
-    def total(self, rows: QuerySet[Any]) -> int | None:  # noqa: ARG002
+    def total(self, rows: QuerySet[Any]) -> int | None:
         """Hook: a total known without counting."""
         return None
 
@@ -205,14 +205,14 @@ class WorkspaceViewSet(GenericViewSet):
 class ReadViews(WorkspaceViewSet):
     """List and retrieve."""
 
-    def list(self, request: Request) -> Response:  # noqa: ARG002
+    def list(self, request: Request) -> Response:
         """A page of rows."""
         rows = self.get_queryset()
         if self.filterset_class is not None:
             rows = self.filterset_class(self.request.query_params, rows, request=self.request).qs
         return self.listed(rows)
 
-    def retrieve(self, request: Request, id: UUID) -> Response:  # noqa: A002, ARG002
+    def retrieve(self, request: Request, id: UUID) -> Response:  # noqa: A002
         """One row."""
         return self.answered(self.get_object())
 

@@ -43,9 +43,7 @@ class Actor:
     def from_membership(cls, membership: Membership, *, address: str | None, request_id: str) -> "Actor":
         """A person acts in one workspace at a time, with the permissions of the role there."""
         user = membership.user
-        return cls(
-            membership.workspace, "member", user.name, user.id, membership.permissions, address, request_id
-        )
+        return cls(membership.workspace, "member", user.name, user.id, membership.permissions, address, request_id)
 
     @classmethod
     def system(cls, workspace: Workspace, name: str = "system") -> "Actor":

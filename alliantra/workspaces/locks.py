@@ -30,5 +30,5 @@ def try_lock_name(workspace: Workspace, *names: str) -> bool:
 
 def _call(function: str, workspace: Workspace, names: tuple[str, ...]) -> object:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s)", [lock_number(workspace, *names)])  # noqa: S608 - our own names
+        cursor.execute(f"SELECT {function}(%s)", [lock_number(workspace, *names)])
         return cursor.fetchone()[0]

@@ -110,9 +110,7 @@ def add_member(workspace: Workspace, *, actor: Actor, user: User, role: str) -> 
 @transaction.atomic
 def change_role(membership: Membership, *, actor: Actor, role: str) -> Membership:
     """Give a member another role; takes effect with the next request."""
-    members = list(
-        Membership.objects.in_workspace(membership.workspace).select_for_update().order_by("id")
-    )
+    members = list(Membership.objects.in_workspace(membership.workspace).select_for_update().order_by("id"))
     membership = next(member for member in members if member.pk == membership.pk)
     before = audit.snapshot(membership)
     _refuse_last_owner_leaving(membership, members, role)
@@ -126,9 +124,7 @@ def change_role(membership: Membership, *, actor: Actor, role: str) -> Membershi
 @transaction.atomic
 def remove_member(membership: Membership, *, actor: Actor) -> None:
     """End a person's access to a workspace."""
-    members = list(
-        Membership.objects.in_workspace(membership.workspace).select_for_update().order_by("id")
-    )
+    members = list(Membership.objects.in_workspace(membership.workspace).select_for_update().order_by("id"))
     _refuse_last_owner_leaving(membership, members, None)
     audit.record(actor, "member.removed", membership, before=audit.snapshot(membership))
     membership.delete()

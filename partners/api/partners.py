@@ -97,7 +97,7 @@ class PartnerViews(ConfigurationViews):
     serializer_class = PartnerSerializer
     filterset_class = PartnerFilter
     paging = Cursors("-revenue", "id")
-    query_parameters = {  # noqa: RUF012 - declared as ClassVar in the base
+    query_parameters = {
         "period": {"type": "string", "default": "30d", "description": "7d, 30d, 90d or {start},{end}"},
         "sort": {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
     }

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """`manage.py openapi` writes docs/openapi/*.json; `--check` fails if they would change."""
 
     help = "Write the OpenAPI documents to docs/openapi, or check them with --check."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own form
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """`--check` writes nothing."""
