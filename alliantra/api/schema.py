@@ -67,7 +67,7 @@ _COMPONENTS: Schema = {
         "apiKey": {"type": "http", "scheme": "bearer", "description": "A workspace API key, `alli_live_…`."}
     },
 }
-_ALWAYS = (400, 401, 403, 429, 503)
+_ALWAYS = (400, 401, 403, 414, 429, 503)
 _WITH_ID = (404,)
 _WITH_BODY = (409, 411, 413, 415, 422)
 _PAGING: Mapping[str, Schema] = {
@@ -231,6 +231,7 @@ _DESCRIPTIONS = {
     "411": "No Content-Length.",
     "412": "Changed since the ETag was read.",
     "413": "Too large.",
+    "414": "The address is too long.",
     "415": "Not a supported media type.",
     "422": "Readable but wrong; `errors` names each place.",
     "429": "Too many requests; `Retry-After` says how long to wait.",

@@ -54,6 +54,14 @@ def count_request(identity: str, window: int) -> int:
         return 0
 
 
+def forget_redis() -> None:
+    """Connect anew with the next request."""
+    global _counter  # noqa: PLW0603
+    if _counter is not None:
+        _counter.client.close()
+    _counter = None
+
+
 class ApiKeyThrottle(BaseThrottle):
     """RATE_LIMIT_PER_MINUTE for each key; the answer carries RateLimit and RateLimit-Policy."""
 

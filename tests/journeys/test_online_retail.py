@@ -1,0 +1,218 @@
+"""209,029 real invoice lines over HTTP: revenue in, every payee's amount out, to the penny."""
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from alliantra.api.renderers import encode
+from tests.journeys.online_retail import (
+    FILE,
+    PARTNERS,
+    PAYEES,
+    TERMS,
+    Line,
+    distribute,
+    is_seasonal,
+    read_lines,
+    scope_of,
+    winner,
+)
+from tests.journeys.server import Installation
+
+pytestmark = [pytest.mark.journey, pytest.mark.skipif(not FILE.exists(), reason=f"{FILE.name} is not on this machine")]
+
+LINES, ZERO_LINES = 209_029, 1_292
+WITH_PARTNER, WITHOUT_PARTNER = 1_000, 100
+"""Records per batch: /v1 for lines with a partner, /api/v1 for the others."""
+
+
+def send(client: httpx.Client, method: str, path: str, document: Any) -> Any:
+    """Answer of a call that must succeed, Decimals kept."""
+    answer = client.request(method, path, content=encode(document), headers={"Content-Type": "application/json"})
+    assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+    return json.loads(answer.content, parse_float=Decimal)
+
+
+def in_batches(rows: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """`rows` cut into batches."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def create_all(client: httpx.Client, path: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """External id (or name) → id of records created in batches of 100."""
+    ids = {}
+    for batch in in_batches(records, 100):
+        for record, result in zip(batch, send(client, "POST", path, {"records": batch})["data"], strict=True):
+            assert result["success"], result
+            ids[record["external_id"]] = result["response"]["data"]["id"]
+    return ids
+
+
+def partner_record(line: Line) -> dict[str, Any]:
+    """A line as `/v1/revenue` takes it; the type follows from the sign."""
+    return {
+        "external_id": line.external_id,
+        "partner_id": line.partner,
+        "revenue_amount": line.amount,
+        "currency": "GBP",
+        "occurred_at": line.occurred_at.isoformat(),
+        "product": line.product,
+        "region": line.territory,
+        "customer_id": line.customer,
+        "metadata": {"quantity": line.quantity},
+    }
+
+
+def plain_record(line: Line) -> dict[str, Any]:
+    """A line as `/api/v1/revenues` takes it."""
+    return {
+        "external_id": line.external_id,
+        "type": line.type,
+        "amount": str(line.amount),
+        "currency": "GBP",
+        "occurred_at": line.occurred_at.isoformat(),
+        "external_product_identifier": line.product,
+        "territory": line.territory,
+        "metadata": {"quantity": line.quantity},
+    }
+
+
+def post_lines(client: httpx.Client, lines: Sequence[Line]) -> Counter[tuple[int, str]]:
+    """Post every line through the surface that fits it; how often each (status, outcome or code) came."""
+    with_partner = [partner_record(line) for line in lines if line.partner]
+    without = [plain_record(line) for line in lines if not line.partner]
+    jobs = [("/v1/revenue", batch) for batch in in_batches(with_partner, WITH_PARTNER)]
+    jobs += [("/api/v1/revenues/batch", batch) for batch in in_batches(without, WITHOUT_PARTNER)]
+    with ThreadPoolExecutor(4) as pool:
+        return sum(pool.map(lambda job: outcomes(client, *job), jobs), Counter())
+
+
+def outcomes(client: httpx.Client, path: str, batch: Sequence[dict[str, Any]]) -> Counter[tuple[int, str]]:
+    """What became of each record of a batch."""
+    results = send(client, "POST", path, {"records": batch})["data"]
+    assert [result["index"] for result in results] == list(range(len(batch)))
+    return Counter(
+        (result["status"], result["response"]["data"]["outcome"])
+        if result["success"]
+        else (result["status"], result["response"]["errors"][0]["code"])
+        for result in results
+    )
+
+
+def calculated(client: httpx.Client, document: dict[str, Any]) -> Any:
+    """A new run, once it is calculated."""
+    run = send(client, "POST", "/api/v1/calculation-runs", document)["data"]
+    deadline = time.monotonic() + 300
+    while run["status"] == "calculating" and time.monotonic() < deadline:
+        time.sleep(0.5)
+        run = client.get(f"/api/v1/calculation-runs/{run['id']}").json()["data"]
+    assert run["status"] == "calculated", run
+    return run
+
+
+def test_every_payees_total_equals_an_independent_recomputation(running: Installation) -> None:
+    running.manage("create_workspace", "--slug", "retail", "--base-currency", "GBP", "--timezone", "Europe/London")
+    key = running.manage("issue_api_key", "--workspace", "retail", "--permissions", "all")
+    lines = list(read_lines())
+    assert len(lines) == LINES
+    with running.client(key) as client:
+        set_up(client, lines)
+        assert post_lines(client, lines) == {
+            (201, "created"): LINES - ZERO_LINES,
+            (422, "amount_sign"): ZERO_LINES,
+        }
+        check_the_run(client, lines)
+        assert post_lines(client, lines) == {
+            (200, "skipped_duplicate"): LINES - ZERO_LINES,
+            (422, "amount_sign"): ZERO_LINES,
+        }
+        assert client.get("/api/v1/revenues").json()["meta"]["total"] == LINES - ZERO_LINES
+
+
+def set_up(client: httpx.Client, lines: Sequence[Line]) -> None:
+    """Partners, payees, products and rules."""
+    partners = [{"external_id": f"partner-{number:02}", "name": f"Partner {number}"} for number in range(PARTNERS)]
+    imported = send(client, "POST", "/v1/partners/import", {"records": partners})["data"]
+    partner_ids = {result["response"]["data"]["external_id"]: result["response"]["data"]["id"] for result in imported}
+    payees = [{"external_id": f"payee-{number:02}", "name": f"Payee {number}"} for number in range(PAYEES)]
+    payee_ids = create_all(client, "/api/v1/payees/batch", payees)
+    product_ids = create_all(client, "/api/v1/products/batch", product_records(lines))
+    rules = [
+        {
+            "external_id": terms.name,
+            "name": terms.name,
+            "priority": terms.priority,
+            "allocations": [
+                {"payee_id": payee_ids[payee], "percentage": percentage} for payee, percentage in terms.shares.items()
+            ],
+            "scope": scope_of(terms, product_ids, partner_ids),
+            "valid_from": terms.valid_from and terms.valid_from.isoformat(),
+            "valid_to": terms.valid_to and terms.valid_to.isoformat(),
+        }
+        for terms in TERMS
+    ]
+    create_all(client, "/api/v1/rules/batch", rules)
+
+
+def product_records(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """One product per stock code that names one thing; the seasonal ones tagged.
+
+    Descriptions of one code differ between lines in the file, so a product is seasonal if its
+    first description is, and every line is read with that description.
+    """
+    descriptions = first_descriptions(lines)
+    return [
+        {"external_id": code, "name": description or code, "tags": ["seasonal"] if is_seasonal(description) else []}
+        for code, description in descriptions.items()
+    ]
+
+
+def first_descriptions(lines: Sequence[Line]) -> dict[str, str]:
+    """Stock code → the description of its first line."""
+    descriptions: dict[str, str] = {}
+    for line in lines:
+        descriptions.setdefault(line.product, line.description)
+    return descriptions
+
+
+def check_the_run(client: httpx.Client, lines: Sequence[Line]) -> None:
+    """The run's figures, against plain Decimals."""
+    period = {"period_start": "2010-12-01", "period_end": "2011-05-31", "currency": "GBP"}
+    run = calculated(client, period)
+    source_id = client.get("/api/v1/revenue-sources").json()["data"][0]["id"]
+    expected, remainder, basis = recomputed(lines, source_id)
+    answer = client.get(f"/api/v1/calculation-runs/{run['id']}/payees").json()
+    totals = {row["payee_external_id"]: Decimal(row["total"]) for row in answer["data"]}
+    assert totals == {payee: total for payee, total in expected.items()}
+    assert len(totals) == PAYEES
+    assert run["rows"] == LINES - ZERO_LINES
+    assert Decimal(run["basis_total"]) == basis
+    assert Decimal(run["remainder_total"]) == remainder
+    assert Decimal(run["allocated_total"]) == sum(expected.values())
+    assert Decimal(run["exceptions_total"]) == 0
+    assert calculated(client, period)["digest"] == run["digest"]
+
+
+def recomputed(lines: Sequence[Line], source_id: str) -> tuple[dict[str, Decimal], Decimal, Decimal]:
+    """Total of each payee, remainder and basis: no code of the product, only the rules as they were agreed."""
+    descriptions = first_descriptions(lines)
+    totals: defaultdict[str, Decimal] = defaultdict(Decimal)
+    remainder = basis = Decimal(0)
+    for line in lines:
+        if line.amount == 0:
+            continue
+        terms = winner(Line(**{**vars(line), "description": descriptions[line.product]}))
+        assert terms is not None
+        parts = distribute(line, terms, source_id)
+        for payee, amount in parts.items():
+            totals[payee] += amount
+        basis += line.amount
+        remainder += line.amount - sum(parts.values())
+    return dict(totals), remainder, basis
