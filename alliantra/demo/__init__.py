@@ -1,0 +1,1 @@
+"""A demo workspace: two years of a made-up company that earns through partners, the same every time."""
