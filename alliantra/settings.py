@@ -144,7 +144,7 @@ SECURE_HSTS_SECONDS = 0 if IS_LOCAL else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not IS_LOCAL
 SECURE_HSTS_PRELOAD = not IS_LOCAL
 SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "SAMEORIGIN"
+X_FRAME_OPTIONS = "DENY"
 
 # -- Language, time, files -----------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "workers.heartbeat": {"task": "alliantra.workspaces.tasks.record_heartbeat", "schedule": 15.0},
+    "workers.heartbeat": {"task": "alliantra.workspaces.tasks.record_heartbeat", "schedule": 5.0},
     "runs.sweep": {"task": "rules.tasks.sweep_runs", "schedule": 10.0},
     "rollups.fold": {"task": "revenues.tasks.fold_rollups", "schedule": 60.0},
     "idempotency.purge": {"task": "alliantra.workspaces.tasks.purge_idempotency", "schedule": 3_600.0},
