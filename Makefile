@@ -30,8 +30,8 @@ check: .venv/.dev ## Run every check, then the tests; stops at the first that fa
 	@echo "== OpenAPI snapshot" && $(MANAGE) openapi --check
 	@echo "== Tests" && $(MAKE) --no-print-directory test
 
-bench: .venv/.dev ## Run the benchmarks
-	@EMBEDDED_DURABLE=1 $(VENV) -m pytest tests/benchmarks -n 0 $(ARGS)
+bench: .venv/.dev ## Run the benchmarks, or ARGS="ingestion calculation" of them
+	@$(VENV) -m tests.benchmarks $(ARGS)
 
 install: .venv/.base ## Install what running needs
 

@@ -69,3 +69,11 @@ class ExactJSONField(models.JSONField):
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         """Value read from a row."""
         return json.loads(value, parse_float=_read_decimal) if isinstance(value, str) else value
+
+    def validate(self, value: Any, model_instance: models.Model | None) -> None:
+        """Refuse what the exact encoder cannot write; Django's own check would refuse Decimals."""
+        models.Field.validate(self, value, model_instance)
+        try:
+            _JSON.encode(value)
+        except (TypeError, ValueError) as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": value}) from error

@@ -49,6 +49,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name or self.email
 
+    def get_full_name(self) -> str:
+        """Name, as Django asks for it."""
+        return str(self)
+
 
 class Environment(models.TextChoices):
     """What a workspace is for; production, staging and development never share a row."""

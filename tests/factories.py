@@ -1,0 +1,98 @@
+"""Makers of one record of each routed collection, through the services that users reach."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from alliantra.workspaces.actors import Actor
+from partners.services import create_partner, create_payee
+from revenues.ingestion.diagnosis import read_record
+from revenues.ingestion.records import RevenueRecord
+from revenues.ingestion.services import Landed, ingest_revenues
+from revenues.services import create_product, create_source
+from rules.calculation import calculate
+from rules.services import create_rule, request_run
+
+NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
+CANARY = "canary"
+"""Stands in every text of a record, so that it can be looked for in other workspaces' answers."""
+
+
+def partner(actor: Actor, number: int = 1) -> UUID:
+    """A partner."""
+    return create_partner(actor=actor, external_id=f"partner-{number}", name=f"{CANARY} {number}").pk
+
+
+def payee(actor: Actor, number: int = 1) -> UUID:
+    """A payee."""
+    return create_payee(actor=actor, external_id=f"payee-{number}", name=f"{CANARY} {number}").pk
+
+
+def product(actor: Actor, number: int = 1) -> UUID:
+    """A product."""
+    return create_product(actor=actor, external_id=f"sku-{number}", name=f"{CANARY} {number}").pk
+
+
+def source(actor: Actor, number: int = 1) -> UUID:
+    """A revenue source."""
+    return create_source(actor=actor, name=f"{CANARY} {number}").pk
+
+
+def revenue(actor: Actor, number: int = 1, **values: Any) -> UUID:
+    """A sale of 100.00 in the workspace's currency."""
+    record = read_record(
+        RevenueRecord,
+        {
+            "external_id": f"{CANARY}-{number}",
+            "type": "sale",
+            "amount": "100.00",
+            "currency": actor.workspace.base_currency,
+            "occurred_at": NOON.isoformat(),
+            "external_product_identifier": f"unmapped-{CANARY}-{number}",
+            **values,
+        },
+    )
+    (outcome,) = ingest_revenues(actor.workspace, actor=actor, records=[record], now=NOON)
+    assert isinstance(outcome, Landed), outcome
+    return UUID(outcome.row.id)
+
+
+def rule(actor: Actor, number: int = 1) -> UUID:
+    """A catch-all that gives a payee of its own 20 percent."""
+    share = {"payee_id": payee(actor, 1_000 + number), "percentage": Decimal(20)}
+    return create_rule(actor=actor, external_id=f"rule-{number}", name=f"{CANARY} {number}", allocations=[share]).pk
+
+
+def run(actor: Actor, number: int = 1) -> UUID:
+    """A calculated run of May 2026 over one sale and one rule."""
+    revenue(actor, 5_000 + number)
+    rule(actor, 5_000 + number)
+    made = request_run(
+        actor=actor,
+        period_start=date(2026, 5, 1),
+        period_end=date(2026, 5, 31),
+        currency=actor.workspace.base_currency,
+    )
+    calculate(made.pk)
+    return made.pk
+
+
+MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
+    "partners": partner,
+    "payees": payee,
+    "products": product,
+    "revenue-sources": source,
+    "revenues": revenue,
+    "product-mappings": revenue,
+    "rules": rule,
+    "calculation-runs": run,
+}
+"""Collection in a path → maker of one record of it."""
+
+
+def maker_of(template: str) -> Callable[[Actor, int], UUID]:
+    """Maker for the collection that a path names."""
+    collection = next(part for part in template.split("/") if part not in {"", "api", "v1"})
+    return MAKERS[collection]
