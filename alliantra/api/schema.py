@@ -76,7 +76,7 @@ _PAGING: Mapping[str, Schema] = {
     "cursor": {"type": "string"},
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
 }
-_BATCH_ACTIONS = {"batch_create", "batch_update", "batch_upsert"}
+_BATCH_ACTIONS = {"batch_create", "batch_update", "batch_upsert", "batch_destroy", "import_partners"}
 
 
 def batch_answer(body: Schema) -> Schema:
@@ -216,6 +216,7 @@ class SurfaceSchema(AutoSchema):
             codes |= {*_WITH_BODY}
         if self._action() == "update":
             codes.add(412)
+        codes |= {*getattr(self.view, "further_problems", ())}
         content = {"application/problem+json": {"schema": _PROBLEM_REF}}
         return {str(code): {"description": _DESCRIPTIONS[str(code)], "content": content} for code in sorted(codes)}
 
@@ -258,6 +259,7 @@ def _request_schema(action: str, schema: Schema) -> Schema:
         "batch_upsert": batch_request(upsert, 100),
         "batch_create": batch_request(schema, 100),
         "batch_update": batch_request(named, 100),
+        "import_partners": batch_request(schema, 1_000),
     }
     return shapes.get(action, schema)
 
