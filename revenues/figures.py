@@ -1,4 +1,4 @@
-"""What a partner brought in a period, read from the rollups and so current to the last commit."""
+"""Figures of partners and products, read from the rollups and so current to the last commit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,11 +7,23 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    DecimalField,
+    Exists,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
 from django.db.models.functions import Coalesce
 
 from alliantra.workspaces.models import Workspace
-from revenues.models import EventType, RevenueRollup
+from revenues.models import EventType, ProductMapping, RevenueEvent, RevenueRollup
 
 NOTHING = Decimal(0)
 
@@ -43,9 +55,7 @@ def partner_figures(
         )
     )
     return {
-        row["partner_id"]: PartnerFigures(
-            row["revenue"], row["conversions"], row["registrations"], row["all_events"]
-        )
+        row["partner_id"]: PartnerFigures(row["revenue"], row["conversions"], row["registrations"], row["all_events"])
         for row in rows
     }
 
@@ -61,3 +71,31 @@ def with_revenue(partners: QuerySet[Any], workspace: Workspace, *, first: date, 
     )
     amount = DecimalField(max_digits=30, decimal_places=6)
     return partners.annotate(revenue=Coalesce(Subquery(sums, output_field=amount), NOTHING, output_field=amount))
+
+
+def with_revenue_count(products: QuerySet[Any], workspace: Workspace) -> QuerySet[Any]:
+    """`products` with `revenue_count`: how many rows that move money belong to each."""
+    counted = (
+        RevenueRollup.objects.in_workspace(workspace)
+        .filter(product=OuterRef("pk"), type__isnull=False)
+        .values("product_id")
+        .annotate(rows=Sum("events"))
+        .values("rows")
+    )
+    number = BigIntegerField()
+    return products.annotate(revenue_count=Coalesce(Subquery(counted, output_field=number), 0, output_field=number))
+
+
+def unmapped_identifiers(workspace: Workspace) -> QuerySet[Any, dict[str, Any]]:
+    """Identifiers per source that match no product and are not ignored, the most frequent first."""
+    mapping = ProductMapping.objects.in_workspace(workspace).filter(
+        source=OuterRef("source"), external_product_identifier=OuterRef("external_product_identifier")
+    )
+    return (
+        RevenueEvent.objects.in_workspace(workspace)
+        .filter(~Exists(mapping), product=None)
+        .exclude(external_product_identifier="")
+        .values("source_id", "external_product_identifier")
+        .annotate(revenue_count=Count("id"), first_occurred_at=Min("occurred_at"), last_occurred_at=Max("occurred_at"))
+        .order_by("-revenue_count", "source_id", "external_product_identifier")
+    )

@@ -21,7 +21,10 @@ class SourceKind(models.TextChoices):
 
 
 DEFAULT_SOURCE = "API"
-"""Name of the source that every workspace starts with."""
+"""Name of the source that every workspace starts with; a trigger on workspaces makes it."""
+
+MAPPING_LOCK = "product mapping"
+"""Name of the lock between what takes in identifiers (shared) and what maps them (alone)."""
 
 
 class RevenueSource(WorkspaceModel):
@@ -130,6 +133,14 @@ class RevenueEventQuerySet(WorkspaceQuerySet):
         """Rows that move money; activity left out."""
         return self.filter(amount__isnull=False)
 
+    def search(self, text: str) -> Self:
+        """The row's external id, its sale's, or its product's contains `text`."""
+        return self.filter(
+            Q(external_id__icontains=text)
+            | Q(original_external_id__icontains=text)
+            | Q(external_product_identifier__icontains=text)
+        )
+
     def occurred_between(self, workspace: Workspace, first: date | None, last: date | None) -> Self:
         """Rows whose day in the workspace's time zone lies in [first, last]; None leaves a side open."""
         rows = self
@@ -141,17 +152,31 @@ class RevenueEventQuerySet(WorkspaceQuerySet):
 
 
 class RevenueEvent(WorkspaceModel):
-    """One row: one thing that happened, as its source reported it. Append-only by trigger, but for mappings."""
+    """One row: one thing that happened, as its source reported it. Append-only by trigger, but for mappings.
 
-    source = models.ForeignKey(RevenueSource, on_delete=models.PROTECT, db_index=False, related_name="+")
+    Its references have no foreign key constraints: PostgreSQL checks those row by row, which costs as
+    much as the insert itself. The trigger `event_references` checks them once per statement, and also
+    that they belong to the row's workspace; `*_keeps_events` refuse to delete what the ledger refers to.
+    """
+
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, editable=False, db_index=False, db_constraint=False, related_name="+"
+    )
+    source = models.ForeignKey(
+        RevenueSource, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="+"
+    )
     external_id = models.CharField(max_length=200)
     event_type = models.CharField(max_length=12, choices=EventType.choices)
     type = models.CharField(max_length=10, choices=RevenueType.choices, null=True)  # noqa: DJ001 - activity has none
     amount = MoneyField(null=True)
     currency = CurrencyField(null=True)
     occurred_at = models.DateTimeField()
-    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False, related_name="+"
+    )
+    product = models.ForeignKey(
+        Product, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False, related_name="+"
+    )
     external_product_identifier = models.CharField(max_length=200, blank=True)
     customer_id = models.CharField(max_length=200, blank=True)
     payee_hint = models.CharField(max_length=200, blank=True)
@@ -195,14 +220,24 @@ class RevenueEvent(WorkspaceModel):
         return f"{self.source_id}\x1f{self.external_id}"
 
 
-class RevenueRollup(WorkspaceModel):
-    """One row: what one batch added to one key, or the fold of many such rows. Sums over a key are exact."""
+class RollupKey(WorkspaceModel):
+    """What a rollup row counts under, and its two sums."""
 
+    created_at = None  # type: ignore[assignment]
     updated_at = None  # type: ignore[assignment]
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.DO_NOTHING, editable=False, db_index=False, db_constraint=False, related_name="+"
+    )
     day = models.DateField()
-    source = models.ForeignKey(RevenueSource, on_delete=models.CASCADE, db_index=False, related_name="+")
-    partner = models.ForeignKey(Partner, on_delete=models.CASCADE, null=True, db_index=False, related_name="+")
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, null=True, db_index=False, related_name="+")
+    source = models.ForeignKey(
+        RevenueSource, on_delete=models.DO_NOTHING, db_index=False, db_constraint=False, related_name="+"
+    )
+    partner = models.ForeignKey(
+        Partner, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False, related_name="+"
+    )
+    product = models.ForeignKey(
+        Product, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False, related_name="+"
+    )
     channel = models.CharField(max_length=100, blank=True)
     program = models.CharField(max_length=100, blank=True)
     region = models.CharField(max_length=100, blank=True)
@@ -211,16 +246,58 @@ class RevenueRollup(WorkspaceModel):
     type = models.CharField(max_length=10, choices=RevenueType.choices, null=True)  # noqa: DJ001 - activity has none
     events = models.BigIntegerField()
     amount = models.DecimalField(max_digits=30, decimal_places=6)
-    is_folded = models.BooleanField(default=False)
 
     class Meta:
-        indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["workspace", "day", "partner"], name="rollup_day"),
-            models.Index(fields=["workspace", "partner", "day"], name="rollup_partner"),
-            models.Index(fields=["workspace", "product"], name="rollup_product"),
-            models.Index(fields=["workspace", "created_at"], condition=Q(is_folded=False), name="rollup_unfolded"),
-        ]
+        abstract = True
 
     def __str__(self) -> str:
         return f"{self.day} {self.events}"
 
+
+ROLLUP_KEY = (
+    "workspace",
+    "day",
+    "partner",
+    "source",
+    "product",
+    "channel",
+    "program",
+    "region",
+    "currency",
+    "event_type",
+    "type",
+)
+"""Fields that name one rollup."""
+
+
+class RollupBase(RollupKey):
+    """One row: everything folded so far under one key."""
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=ROLLUP_KEY, name="rollupbase_key", nulls_distinct=False),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "partner", "day"], name="rollupbase_partner"),
+            models.Index(fields=["workspace", "product"], name="rollupbase_product"),
+        ]
+
+
+class RollupDelta(RollupKey):
+    """One row: what one batch added to one key, not folded yet. Only ever appended, so that no writer waits."""
+
+    id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "id"], name="rollupdelta_workspace"),
+        ]
+
+
+class RevenueRollup(RollupKey):
+    """One row of the view over base and deltas: sums over it are exact the moment a batch commits."""
+
+    id = models.TextField(primary_key=True)  # type: ignore[assignment]
+
+    class Meta:
+        managed = False

@@ -1,0 +1,1 @@
+"""HTTP of products, revenue sources, mappings and the ledger."""

@@ -1,0 +1,1 @@
+"""Taking in revenue at speed: decoding bodies, resolving references, writing in sets."""

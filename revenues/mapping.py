@@ -1,0 +1,65 @@
+"""Which product a row of the ledger belongs to, kept right when products and mappings change."""
+
+from collections.abc import Collection
+from typing import Final
+
+from django.db import connection
+
+from alliantra.workspaces.locks import lock_name
+from alliantra.workspaces.models import Workspace
+from revenues.models import MAPPING_LOCK
+
+# The product an identifier of a source stands for: by mapping (null: ignored), else by its own external id.
+_WANTED: Final = """
+SELECT event.id, event.product_id AS old_product_id,
+       CASE WHEN mapping.id IS NOT NULL THEN mapping.product_id ELSE product.id END AS new_product_id
+FROM revenues_revenueevent AS event
+LEFT JOIN revenues_productmapping AS mapping
+       ON mapping.workspace_id = event.workspace_id AND mapping.source_id = event.source_id
+      AND mapping.external_product_identifier = event.external_product_identifier
+LEFT JOIN revenues_product AS product
+       ON product.workspace_id = event.workspace_id AND product.external_id = event.external_product_identifier
+WHERE event.workspace_id = %(workspace)s AND event.external_product_identifier = ANY(%(identifiers)s)
+"""
+_UNMAPPED_ONLY: Final = "AND event.product_id IS NULL AND event.external_product_identifier <> ''"
+_REMAP: Final = """
+WITH wanted AS (
+    {wanted}
+), moved AS (
+    UPDATE revenues_revenueevent AS event SET product_id = wanted.new_product_id
+    FROM wanted
+    WHERE event.id = wanted.id AND wanted.old_product_id IS DISTINCT FROM wanted.new_product_id
+    RETURNING event.*, wanted.old_product_id
+), change AS (
+    SELECT *, old_product_id AS counted_product_id, -1 AS sign FROM moved
+    UNION ALL SELECT *, product_id, 1 FROM moved
+), summed AS (
+    INSERT INTO revenues_rollupdelta (workspace_id, day, source_id, partner_id, product_id, channel, program,
+                                      region, currency, event_type, type, events, amount)
+    SELECT workspace_id, (occurred_at AT TIME ZONE %(timezone)s)::date AS day, source_id, partner_id,
+           counted_product_id, channel, program, territory, currency, event_type, type,
+           sum(sign), coalesce(sum(sign * amount), 0)
+    FROM change
+    GROUP BY workspace_id, day, source_id, partner_id, counted_product_id, channel, program, territory, currency,
+             event_type, type
+)
+SELECT count(*) FROM moved
+"""
+
+
+def lock_mapping(workspace: Workspace) -> None:
+    """Until the transaction ends no row arrives that names a product. Taken before products and mappings change."""
+    lock_name(workspace, MAPPING_LOCK)
+
+
+def remap(workspace: Workspace, identifiers: Collection[str], *, only_unmapped: bool = False) -> int:
+    """Give rows with these identifiers the product they stand for now; how many changed.
+
+    The caller holds `lock_mapping`. With `only_unmapped`, rows that have a product keep it, and the
+    rows are found by an index; without, the workspace's whole ledger is read.
+    """
+    wanted = f"{_WANTED} {_UNMAPPED_ONLY if only_unmapped else ''}"
+    parameters = {"workspace": workspace.pk, "identifiers": list(identifiers), "timezone": workspace.timezone}
+    with connection.cursor() as cursor:
+        cursor.execute(_REMAP.format(wanted=wanted), parameters)
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,108 @@
+"""The rollups over the ledger: reading totals, folding deltas into the base, rebuilding and verifying."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from alliantra.workspaces.locks import lock_name, try_lock_name
+from alliantra.workspaces.models import Workspace
+from revenues.models import ROLLUP_KEY, RevenueRollup, RollupDelta
+
+FOLD_LOCK: Final = "rollup fold"
+BATCH: Final = 50_000
+"""Most deltas that one fold takes."""
+
+_COLUMNS: Final = [f"{name}_id" if name in {"workspace", "source", "partner", "product"} else name for name in ROLLUP_KEY]
+_KEY: Final = ", ".join(_COLUMNS)
+_FOLD: Final = f"""
+WITH taken AS (
+    DELETE FROM revenues_rollupdelta
+    WHERE id IN (SELECT id FROM revenues_rollupdelta WHERE workspace_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+    RETURNING {_KEY}, events, amount
+), summed AS (
+    SELECT {_KEY}, sum(events) AS events, sum(amount) AS amount, count(*) AS deltas FROM taken GROUP BY {_KEY}
+), folded AS (
+    INSERT INTO revenues_rollupbase AS base (id, {_KEY}, events, amount)
+    SELECT gen_random_uuid(), {_KEY}, events, amount FROM summed
+    ON CONFLICT ({_KEY}) DO UPDATE SET events = base.events + EXCLUDED.events, amount = base.amount + EXCLUDED.amount
+)
+SELECT coalesce(sum(deltas), 0) FROM summed
+"""  # noqa: S608 - built of our own names
+_FROM_LEDGER: Final = """
+    SELECT workspace_id, (occurred_at AT TIME ZONE %s)::date AS day, partner_id, source_id, product_id, channel, program,
+           territory AS region, currency, event_type, type, 1 AS events, coalesce(amount, 0) AS amount
+    FROM revenues_revenueevent WHERE workspace_id = %s
+"""
+# One statement sees one moment: events that arrive meanwhile are neither counted nor are their deltas deleted.
+_REBUILD: Final = f"""
+WITH gone AS (DELETE FROM revenues_rollupdelta WHERE workspace_id = %s)
+INSERT INTO revenues_rollupbase AS base (id, {_KEY}, events, amount)
+SELECT gen_random_uuid(), {_KEY}, sum(events), sum(amount)
+FROM ({_FROM_LEDGER}
+    UNION ALL SELECT {_KEY}, 0, 0 FROM revenues_rollupbase WHERE workspace_id = %s) AS truth
+GROUP BY {_KEY}
+ON CONFLICT ({_KEY}) DO UPDATE SET events = EXCLUDED.events, amount = EXCLUDED.amount
+"""  # noqa: S608
+_DROP_EMPTY: Final = "DELETE FROM revenues_rollupbase WHERE workspace_id = %s AND events = 0 AND amount = 0"
+_DIFFERENCES: Final = f"""
+SELECT count(*), coalesce(sum(events), 0), coalesce(sum(amount), 0) FROM (
+    SELECT sum(events) AS events, sum(amount) AS amount
+    FROM ({_FROM_LEDGER}
+        UNION ALL SELECT {_KEY}, -events, -amount FROM revenues_revenuerollup WHERE workspace_id = %s) AS both_sides
+    GROUP BY {_KEY}
+    HAVING sum(events) <> 0 OR sum(amount) <> 0) AS differing
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """How far the rollups are from the ledger: keys that differ, and by how much in sum."""
+
+    keys: int
+    events: int
+    amount: Decimal
+
+
+def count_with_amount(workspace: Workspace) -> int:
+    """How many rows of the ledger move money."""
+    counted = RevenueRollup.objects.in_workspace(workspace).filter(type__isnull=False).aggregate(rows=Sum("events"))
+    return counted["rows"] or 0
+
+
+@transaction.atomic
+def fold(workspace: Workspace, *, limit: int = BATCH) -> int:
+    """Move up to `limit` deltas into the base; how many were moved. Only one fold of a workspace runs at a time."""
+    if not try_lock_name(workspace, FOLD_LOCK):
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLD, [workspace.pk, limit])
+        return int(cursor.fetchone()[0])
+
+
+def fold_all() -> int:
+    """Fold the deltas of every workspace; how many were moved."""
+    moved = 0
+    for workspace in Workspace.objects.filter(pk__in=RollupDelta.objects.values("workspace").distinct()):
+        while (folded := fold(workspace)) > 0:
+            moved += folded
+    return moved
+
+
+@transaction.atomic
+def rebuild(workspace: Workspace) -> None:
+    """Make the rollups anew from the ledger, while ingestion goes on."""
+    lock_name(workspace, FOLD_LOCK)
+    with connection.cursor() as cursor:
+        cursor.execute(_REBUILD, [workspace.pk, workspace.timezone, workspace.pk, workspace.pk])
+        cursor.execute(_DROP_EMPTY, [workspace.pk])
+
+
+def verify(workspace: Workspace) -> Deviation:
+    """Compare the rollups with the ledger, in one statement, so that ingestion may go on."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DIFFERENCES, [workspace.timezone, workspace.pk, workspace.pk])
+        keys, events, amount = cursor.fetchone()
+    return Deviation(keys, int(events), amount)
