@@ -1,7 +1,8 @@
 """Payout rules with their immutable versions, and calculation runs with everything they pinned."""
 
 from datetime import datetime
-from typing import ClassVar, Self
+from decimal import Decimal
+from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -35,6 +36,10 @@ class RuleQuerySet(WorkspaceQuerySet):
     def with_version(self) -> Self:
         """Fetch the active versions in the same query."""
         return self.select_related("active_version")
+
+    def in_force(self) -> Self:
+        """Rules that take part in calculations, with their versions."""
+        return self.with_version().filter(active_version__status=RuleStatus.ACTIVE)
 
     def search(self, text: str) -> Self:
         """Name or external id contains `text`."""
@@ -121,6 +126,7 @@ class CalculationRun(WorkspaceModel):
     status = models.CharField(max_length=12, choices=RunStatus.choices, default=RunStatus.CALCULATING)
     failure_reason = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    lease = models.UUIDField(null=True)
     leased_until = models.DateTimeField(null=True)
     rows_done = models.BigIntegerField(default=0)
     rows_expected = models.BigIntegerField(default=0)
@@ -131,6 +137,7 @@ class CalculationRun(WorkspaceModel):
     remainder_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
     exceptions_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
     adjustments_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    checks = ExactJSONField(null=True)
     digest = models.CharField(max_length=64, blank=True)
     requested_by = models.CharField(max_length=200, blank=True)
     calculated_at = models.DateTimeField(null=True)
@@ -155,10 +162,24 @@ class CalculationRun(WorkspaceModel):
     def __str__(self) -> str:
         return f"Run {self.number}"
 
+    def begin_anew(self) -> None:
+        """Back to the state of a run that was just asked for; its number and period stay."""
+        self.status, self.failure_reason = RunStatus.CALCULATING, ""
+        self.lease = self.leased_until = self.calculated_at = self.checks = None
+        self.attempts = self.rows_done = self.rows_expected = self.rows = self.items_count = 0
+        self.basis_total = self.allocated_total = self.remainder_total = Decimal(0)
+        self.exceptions_total = self.adjustments_total = Decimal(0)
+        self.digest = ""
+
+    @property
+    def is_calculated(self) -> bool:
+        """Whether there are results to show."""
+        return self.status == RunStatus.CALCULATED
+
     @property
     def progress(self) -> int:
         """Whole percent of the rows done."""
-        if self.status == RunStatus.CALCULATED:
+        if self.is_calculated:
             return 100
         return min(99, 100 * self.rows_done // self.rows_expected) if self.rows_expected else 0
 
@@ -173,6 +194,18 @@ class TieBreak(models.TextChoices):
     AGE = "age"
 
 
+class CalculationItemQuerySet(WorkspaceQuerySet):
+    """Reads of items."""
+
+    def by_payee(self) -> models.QuerySet[Any, dict[str, Any]]:
+        """One row per payee: who it is, the sum and the number of its items."""
+        named = {"payee_external_id": F("payee__external_id"), "payee_name": F("payee__name")}
+        figures = {"total": models.Sum("amount"), "items": models.Count("pk")}
+        grouped = self.order_by().values("payee_id", "payee__created_at", **named).annotate(**figures)
+        totals: models.QuerySet[Any, dict[str, Any]] = grouped.order_by("payee__created_at", "payee_id")
+        return totals
+
+
 class CalculationItem(WorkspaceModel):
     """One row: what one payee gets of one ledger row, under one rule version, in one run."""
 
@@ -185,6 +218,8 @@ class CalculationItem(WorkspaceModel):
     rate = PercentageField()
     amount = MoneyField()
     tie_break = models.CharField(max_length=12, choices=TieBreak.choices)
+
+    objects = CalculationItemQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

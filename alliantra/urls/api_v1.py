@@ -1,24 +1,58 @@
 """Every route of `/api/v1`, the payout surface, on one screen."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from django.urls import URLPattern, path
 
 from alliantra.api.ping import PingViews
 from alliantra.api.viewsets import ConfigurationViews
 from partners.api.payees import PayeeViews
+from revenues.api.product_mappings import ProductMappingViews
+from revenues.api.products import ProductViews
+from revenues.api.revenue_sources import RevenueSourceViews
+from revenues.api.revenues import RevenueViews
+from rules.api.rules import RuleViews
+from rules.api.runs import RunItemViews, RunSummaryViews, RunViews
 
 
-def configuration(resource: str, views: type[ConfigurationViews]) -> list[URLPattern]:
-    """The verbs that payees, products and rules share."""
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
+
+
+def configuration(
+    resource: str,
+    views: type[ConfigurationViews],
+    one: Mapping[str, str] = NOTHING_MORE,
+    batch: Mapping[str, str] = NOTHING_MORE,
+) -> list[URLPattern]:
+    """The verbs that payees, products and rules share; `one` and `batch` add more for a record and for many."""
     return [
         path(f"api/v1/{resource}", views.as_view({"get": "list", "post": "create"})),
         path(f"api/v1/{resource}/upsert", views.as_view({"post": "upsert"})),
-        path(f"api/v1/{resource}/batch", views.as_view({"post": "batch_create", "put": "batch_update"})),
+        path(f"api/v1/{resource}/batch", views.as_view({"post": "batch_create", "put": "batch_update", **batch})),
         path(f"api/v1/{resource}/batch/upsert", views.as_view({"post": "batch_upsert"})),
-        path(f"api/v1/{resource}/<uuid:id>", views.as_view({"get": "retrieve", "put": "update"})),
+        path(f"api/v1/{resource}/<uuid:id>", views.as_view({"get": "retrieve", "put": "update", **one})),
     ]
 
 
 urlpatterns: list[URLPattern] = [
     path("api/allocora/ping", PingViews.as_view({"get": "ping"})),
     *configuration("payees", PayeeViews),
+    *configuration("products", ProductViews, {"delete": "destroy"}, {"delete": "batch_destroy"}),
+    path("api/v1/revenue-sources", RevenueSourceViews.as_view({"get": "list", "post": "create"})),
+    path("api/v1/revenue-sources/<uuid:id>", RevenueSourceViews.as_view({"get": "retrieve", "put": "update"})),
+    path("api/v1/product-mappings", ProductMappingViews.as_view({"get": "list", "post": "create"})),
+    path("api/v1/revenues", RevenueViews.as_view({"get": "list", "post": "create"})),
+    path("api/v1/revenues/batch", RevenueViews.as_view({"post": "batch_create"})),
+    path("api/v1/revenues/<uuid:id>", RevenueViews.as_view({"get": "retrieve"})),
+    *configuration("rules", RuleViews),
+    path("api/v1/rules/<uuid:id>/toggle-status", RuleViews.as_view({"post": "toggle_status"})),
+    path("api/v1/rules/<uuid:id>/versions", RuleViews.as_view({"get": "versions"})),
+    path("api/v1/rules/<uuid:id>/versions/<int:version>", RuleViews.as_view({"get": "version"})),
+    path("api/v1/calculation-runs", RunViews.as_view({"get": "list", "post": "create"})),
+    path("api/v1/calculation-runs/<uuid:id>", RunViews.as_view({"get": "retrieve"})),
+    path("api/v1/calculation-runs/<uuid:id>/recalculate", RunViews.as_view({"post": "recalculate"})),
+    path("api/v1/calculation-runs/<uuid:id>/items", RunItemViews.as_view({"get": "items"})),
+    path("api/v1/calculation-runs/<uuid:id>/payees", RunSummaryViews.as_view({"get": "payees"})),
+    path("api/v1/calculation-runs/<uuid:id>/exceptions", RunSummaryViews.as_view({"get": "exceptions"})),
 ]

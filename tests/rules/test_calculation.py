@@ -1,0 +1,430 @@
+"""Calculation runs on PostgreSQL: figures, snapshots, leases, lost workers."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.utils.timezone import now as current_time
+
+from alliantra import celery_app
+from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.models import AuditEntry, Workspace
+from revenues.models import Product
+from rules import calculation, leases, ledger
+from rules.compilation import versions_in_force
+from rules.engine import matching
+from rules.engine.allocation import SumMismatch
+from rules.models import CalculationItem, CalculationRun, ExceptionCode, RuleStatus, RunStatus, TieBreak
+from rules.results import Results
+from rules.services import recalculate_run, request_run, toggle_status, update_rule
+from tests.rules.factories import activity, event, payee, payee_totals, post, rule, source
+
+MAY: dict[str, Any] = {"period_start": date(2026, 5, 1), "period_end": date(2026, 5, 31), "currency": "GBP"}
+
+
+def calculated(actor: Actor, **values: Any) -> CalculationRun:
+    run = request_run(actor=actor, **{**MAY, **values})
+    calculation.calculate(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("sale", "refund", "percentage", "due"),
+    [
+        ("12000.00", "-300.00", "15", "1755.00"),
+        ("8500.00", "-125.00", "12", "1005.00"),
+    ],
+)
+def test_refunds_lower_what_is_due(actor: Actor, sale: str, refund: str, percentage: str, due: str) -> None:
+    ada = payee(actor.workspace, "ada")
+    rule(actor, {ada: percentage})
+    post(event(actor.workspace, "sale", sale), event(actor.workspace, "refund", refund))
+    run = calculated(actor)
+    assert run.status == RunStatus.CALCULATED
+    assert sum(payee_totals(run)["ada"]) == run.allocated_total == Decimal(due)
+
+
+def test_a_split_leaves_its_remainder_on_the_run(actor: Actor) -> None:
+    ada, bob = payee(actor.workspace, "ada"), payee(actor.workspace, "bob")
+    rule(actor, {ada: "70", bob: "10"})
+    post(event(actor.workspace, "sale", "2400.00"))
+    run = calculated(actor)
+    assert payee_totals(run) == {"ada": [Decimal("1680.00")], "bob": [Decimal("240.00")]}
+    assert (run.rows, run.items_count, run.progress) == (1, 2, 100)
+    assert run.remainder_total == Decimal("480.00")
+    assert run.checks["run"] == {
+        "ledger_total": 2400,
+        "items_total": 1920,
+        "remainder_total": 480,
+        "exceptions_total": 0,
+        "difference": 0,
+        "holds": True,
+    }
+    assert run.checks["rows"] == {"ledger_rows": 1, "checked_rows": 1, "holds": True}
+    item = run.items.get(payee=ada)
+    assert (item.basis, item.rate, item.tie_break) == (Decimal(2400), Decimal(70), TieBreak.ONLY_MATCH)
+
+
+def test_an_odd_yen_goes_where_the_hash_says(actor: Actor) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "50", payee(actor.workspace, "bob"): "50"})
+    post(event(actor.workspace, "sale", "101", currency="JPY"))
+    amounts = payee_totals(calculated(actor, currency="JPY"))
+    assert sorted(amounts["ada"] + amounts["bob"]) == [Decimal(50), Decimal(51)]
+
+
+def test_a_row_that_no_rule_matches_is_an_exception(actor: Actor) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "10"}, scope={"territories": ["DE"]})
+    post(event(actor.workspace, "in", "10.00", territory="DE"), event(actor.workspace, "out", "7.00", territory="FR"))
+    run = calculated(actor)
+    exception = run.exceptions.get()
+    assert (exception.code, exception.amount, exception.event.external_id) == (ExceptionCode.UNALLOCATED, 7, "out")
+    assert run.rows == 2
+    assert (run.exceptions_total, run.basis_total) == (Decimal(7), Decimal(17))
+
+
+def test_a_run_covers_its_days_currency_and_sources_only(actor: Actor) -> None:
+    workspace = actor.workspace
+    rule(actor, {payee(workspace, "ada"): "100"})
+    shop = source(workspace, "Shop")
+    post(
+        event(workspace, "before", "1", occurred_at=datetime(2026, 4, 30, 22, 59, 59, tzinfo=UTC)),
+        event(workspace, "first moment in London", "2", occurred_at=datetime(2026, 4, 30, 23, tzinfo=UTC)),
+        event(workspace, "last moment", "4", occurred_at=datetime(2026, 5, 31, 22, 59, 59, 999999, tzinfo=UTC)),
+        event(workspace, "after", "8", occurred_at=datetime(2026, 5, 31, 23, tzinfo=UTC)),
+        event(workspace, "dollars", "16", currency="USD"),
+        event(workspace, "shop", "32", source=shop),
+        event(workspace, "noon", "64"),
+        activity(workspace, "signed up"),
+    )
+    assert calculated(actor).basis_total == 2 + 4 + 32 + 64
+    assert calculated(actor, revenue_source_ids=[shop.pk]).basis_total == 32
+    assert calculated(actor, currency="USD").basis_total == 16
+    assert calculated(actor, currency="CHF").rows == 0
+
+
+def test_the_window_of_a_rule_is_inclusive_days_of_the_workspace(actor: Actor) -> None:
+    workspace = actor.workspace
+    ada = payee(workspace, "ada")
+    rule(actor, {ada: "100"}, valid_from=date(2026, 5, 10), valid_to=date(2026, 5, 11))
+    for name, moment in {
+        "before": datetime(2026, 5, 9, 22, 59, tzinfo=UTC),
+        "first": datetime(2026, 5, 9, 23, 0, tzinfo=UTC),
+        "last": datetime(2026, 5, 11, 22, 59, tzinfo=UTC),
+        "after": datetime(2026, 5, 11, 23, 0, tzinfo=UTC),
+    }.items():
+        post(event(workspace, name, "1.00", occurred_at=moment))
+    run = calculated(actor)
+    assert set(run.items.values_list("event__external_id", flat=True)) == {"first", "last"}
+
+
+def test_scopes_read_products_tags_and_metadata(actor: Actor) -> None:
+    workspace = actor.workspace
+    pro = Product.objects.create(workspace=workspace, name="Pro", tags=["annual", "b2b"])
+    condition = {"key": "seats", "operator": "gte", "value": Decimal("2.5")}
+    rule(
+        actor,
+        {payee(workspace, "ada"): "10"},
+        scope={"product_ids": [str(pro.pk)], "product_tags": ["b2b"], "metadata": [condition]},
+    )
+    post(
+        event(workspace, "three", "10", product=pro, metadata={"seats": 3}),
+        event(workspace, "two", "10", product=pro, metadata={"seats": 2}),
+        event(workspace, "text", "10", product=pro, metadata={"seats": "3"}),
+        event(workspace, "no product", "10", metadata={"seats": 3}),
+    )
+    run = calculated(actor)
+    assert list(run.items.values_list("event__external_id", flat=True)) == ["three"]
+
+
+def test_inactive_rules_take_no_part_and_old_versions_neither(actor: Actor) -> None:
+    ada, bob = payee(actor.workspace, "ada"), payee(actor.workspace, "bob")
+    old = rule(actor, {ada: "50"}, priority=200)
+    changed = rule(actor, {bob: "20"})
+    toggle_status(old, actor=actor)
+    update_rule(changed, actor=actor, allocations=[{"payee_id": bob.pk, "percentage": 30}])
+    post(event(actor.workspace, "sale", "10.00"))
+    run = calculated(actor)
+    assert payee_totals(run) == {"bob": [Decimal("3.00")]}
+    assert run.items.get().rule_version.number == 2
+
+
+def test_an_old_run_keeps_its_figures_and_versions(actor: Actor) -> None:
+    ada = payee(actor.workspace, "ada")
+    made = rule(actor, {ada: "20"})
+    post(event(actor.workspace, "sale", "10.00"))
+    run = calculated(actor)
+    update_rule(made, actor=actor, allocations=[{"payee_id": ada.pk, "percentage": 90}])
+    assert run.items.get().amount == Decimal("2.00")
+    assert run.items.get().rule_version.number == 1
+    again = recalculate_run(run, actor=actor)
+    calculation.calculate(again.pk)
+    assert run.items.get().amount == Decimal("9.00")
+
+
+def test_the_digest_tells_same_from_changed(actor: Actor) -> None:
+    ada = payee(actor.workspace, "ada")
+    made = rule(actor, {ada: "33.333333"})
+    post(*(event(actor.workspace, f"e{index}", "10.01") for index in range(20)))
+    digest = calculated(actor).digest
+    assert len(digest) == 64
+    assert calculated(actor).digest == digest
+    update_rule(made, actor=actor, allocations=[{"payee_id": ada.pk, "percentage": Decimal("33.333334")}])
+    assert calculated(actor).digest != digest
+
+
+def test_the_digest_does_not_depend_on_chunks(actor: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "12.5", payee(actor.workspace, "bob"): "12.5"})
+    moments = [datetime(2026, 5, 1 + index % 3, 12, tzinfo=UTC) for index in range(50)]
+    post(*(event(actor.workspace, f"e{index}", f"{index + 1}.01", occurred_at=at) for index, at in enumerate(moments)))
+    whole = calculated(actor)
+    monkeypatch.setattr(ledger, "CHUNK", 7)
+    pieces = calculated(actor)
+    assert pieces.digest == whole.digest
+    assert payee_totals(pieces) == payee_totals(whole)
+
+
+def test_runs_are_numbered_one_by_one_in_each_workspace(actor: Actor, rival: Actor) -> None:
+    assert [request_run(actor=actor, **MAY).number for _ in range(3)] == [1, 2, 3]
+    assert request_run(actor=rival, **MAY).number == 1
+
+
+def test_another_workspaces_rows_and_rules_do_not_exist(actor: Actor, rival: Actor) -> None:
+    rule(rival, {payee(rival.workspace, "eve"): "100"})
+    post(event(rival.workspace, "theirs", "100.00"), event(actor.workspace, "ours", "1.00"))
+    run = calculated(actor)
+    assert run.items_count == 0
+    assert run.basis_total == run.exceptions_total == Decimal(1)
+
+
+def test_a_split_seed_is_the_same_in_ledger_and_engine(actor: Actor) -> None:
+    post(event(actor.workspace, "sale", "1.00"))
+    run = request_run(actor=actor, **MAY)
+    (chunk,) = ledger.LedgerStream(run, with_metadata=True, with_tags=True).chunks()
+    assert chunk[0].split_seed == ledger.rows_of(run).get().split_seed
+
+
+def test_the_comparisons_that_decide_have_the_same_names_everywhere() -> None:
+    assert set(TieBreak.values) == {comparison.value for comparison in matching.TieBreak}
+
+
+def test_a_run_waits_for_nobody_while_it_is_leased(actor: Actor) -> None:
+    run = request_run(actor=actor, **MAY)
+    assert leases.claim(run.pk) is not None
+    assert leases.claim(run.pk) is None
+    later = current_time() + leases.LEASE + timedelta(seconds=1)
+    assert list(CalculationRun.objects.due(current_time())) == []
+    assert list(CalculationRun.objects.due(later)) == [run]
+
+
+def test_a_run_whose_worker_died_is_swept_up_with_the_same_digest(actor: Actor) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "25"})
+    post(*(event(actor.workspace, f"e{index}", "10.10") for index in range(10)))
+    undisturbed = calculated(actor).digest
+    run = request_run(actor=actor, **MAY)
+    dead = leases.claim(run.pk)
+    assert dead is not None
+    CalculationRun.objects.filter(pk=run.pk).update(leased_until=current_time() - timedelta(seconds=1))
+    calculation.sweep()
+    run.refresh_from_db()
+    assert (run.status, run.digest, run.attempts) == (RunStatus.CALCULATED, undisturbed, 2)
+    with pytest.raises(leases.LeaseLost):
+        calculation._settle(dead, status=RunStatus.CALCULATED)
+
+
+def test_a_run_that_takes_down_every_worker_is_given_up(actor: Actor) -> None:
+    run = request_run(actor=actor, **MAY)
+    CalculationRun.objects.filter(pk=run.pk).update(attempts=calculation.ATTEMPTS_LIMIT)
+    calculation.calculate(run.pk)
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert "attempts" in run.failure_reason
+
+
+def test_a_run_that_cannot_be_calculated_fails_with_the_reason_and_nothing_else(
+    actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "25"})
+    post(event(actor.workspace, "sale", "10.10"))
+    run = request_run(actor=actor, **MAY)
+    with monkeypatch.context() as broken:
+        broken.setattr(calculation, "checked_sums", _mismatch)
+        calculation.calculate(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.failure_reason) == (RunStatus.FAILED, "off by a cent")
+    assert not CalculationItem.objects.exists()
+    calculation.calculate(recalculate_run(run, actor=actor).pk)
+    run.refresh_from_db()
+    assert (run.status, run.failure_reason) == (RunStatus.CALCULATED, "")
+
+
+def _mismatch(_: Any) -> Any:
+    message = "off by a cent"
+    raise SumMismatch(message)
+
+
+def test_every_state_of_a_run_is_in_the_audit_log(actor: Actor) -> None:
+    run = calculated(actor)
+    recalculate_run(run, actor=actor)
+    actions = AuditEntry.objects.filter(object_id=str(run.pk)).order_by("id").values_list("action", flat=True)
+    assert list(actions) == ["run.created", "run.calculated", "run.recalculated"]
+
+
+@pytest.fixture
+def no_broker() -> Iterator[None]:
+    """Celery cannot reach Redis: nothing listens where it is told to connect."""
+    app: Any = celery_app
+    address = app.conf.broker_url
+    app.conf.broker_url = "redis://127.0.0.1:1/0"
+    app.amqp._producer_pool = app._pool = None
+    yield
+    app.conf.broker_url = address
+    app.amqp._producer_pool = app._pool = None
+
+
+# -- with real commits, and several connections ----------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_do_one_runs_work_once(workspace: Workspace) -> None:
+    actor = Actor.system(workspace)
+    rule(actor, {payee(workspace, "ada"): "25"})
+    post(*(event(workspace, f"e{index}", "10.10") for index in range(200)))
+    run = request_run(actor=actor, **MAY)
+    in_parallel(4, lambda _: calculation.calculate(run.pk))
+    run.refresh_from_db()
+    assert (run.status, run.attempts, run.items.count()) == (RunStatus.CALCULATED, 1, 200)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_progress_is_seen_while_results_are_not(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor = Actor.system(workspace)
+    rule(actor, {payee(workspace, "ada"): "25"})
+    post(*(event(workspace, f"e{index}", "10.10") for index in range(30)))
+    run = request_run(actor=actor, **MAY)
+    monkeypatch.setattr(ledger, "CHUNK", 10)
+    monkeypatch.setattr(leases, "REPORT_SECONDS", 0.0)
+    seen: list[tuple[int, int]] = []
+    write = Results.write
+
+    def write_and_look(results: Any, outcomes: Any) -> None:
+        write(results, outcomes)
+        in_parallel(1, lambda _: seen.append(look(run)))
+
+    monkeypatch.setattr(Results, "write", write_and_look)
+    calculation.calculate(run.pk)
+    assert seen == [(0, 0), (33, 0), (66, 0)]
+    assert look(run) == (100, 30)
+
+
+def look(run: CalculationRun) -> tuple[int, int]:
+    seen = CalculationRun.objects.get(pk=run.pk)
+    return seen.progress, seen.items.count()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_lost_its_lease_leaves_nothing_behind(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor.system(workspace)
+    rule(actor, {payee(workspace, "ada"): "25"})
+    post(*(event(workspace, f"e{index}", "10.10") for index in range(30)))
+    run = request_run(actor=actor, **MAY)
+    read_rules = versions_in_force
+
+    def stall(of: Workspace) -> Any:
+        monkeypatch.setattr("rules.calculation.versions_in_force", read_rules)
+        in_parallel(1, lambda _: take_over(run))
+        return read_rules(of)
+
+    monkeypatch.setattr("rules.calculation.versions_in_force", stall)
+    calculation.calculate(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.attempts, run.items.count()) == (RunStatus.CALCULATED, 2, 30)
+
+
+def take_over(run: CalculationRun) -> None:
+    CalculationRun.objects.filter(pk=run.pk).update(leased_until=current_time() - timedelta(seconds=1))
+    calculation.sweep()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_posted_while_a_run_calculates_is_not_in_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor.system(workspace)
+    rule(actor, {payee(workspace, "ada"): "25"})
+    post(*(event(workspace, f"e{index}", "10.10") for index in range(30)))
+    run = request_run(actor=actor, **MAY)
+    monkeypatch.setattr(ledger, "CHUNK", 10)
+    write = Results.write
+
+    def write_while_others_post(results: Any, outcomes: Any) -> None:
+        late = event(workspace, f"late {outcomes[0].row.external_id}", "1.00", occurred_at=outcomes[-1].row.occurred_at)
+        in_parallel(1, lambda _: post(late))
+        write(results, outcomes)
+
+    monkeypatch.setattr(Results, "write", write_while_others_post)
+    calculation.calculate(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.rows, run.basis_total) == (RunStatus.CALCULATED, 30, Decimal("303.00"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asking_for_a_run_works_without_redis(workspace: Workspace, no_broker: None) -> None:
+    run = request_run(actor=Actor.system(workspace), **MAY)
+    calculation.sweep()
+    run.refresh_from_db()
+    assert run.status == RunStatus.CALCULATED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_asked_for_at_once_get_different_numbers(workspace: Workspace) -> None:
+    actor = Actor.system(workspace)
+    in_parallel(8, lambda _: [request_run(actor=actor, **MAY) for _ in range(3)])
+    numbers = CalculationRun.objects.in_workspace(workspace).order_by("number").values_list("number", flat=True)
+    assert list(numbers) == list(range(1, 25))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_one_rule_leave_versions_without_gap_or_double(workspace: Workspace) -> None:
+    actor = Actor.system(workspace)
+    made = rule(actor, {payee(workspace, "ada"): "25"})
+    writers, updates = 32, 5
+
+    def write(writer: int) -> None:
+        for update in range(updates):
+            update_rule(made, actor=actor, name=f"By {writer}, {update}")
+
+    in_parallel(writers, write)
+    made.refresh_from_db()
+    numbers = made.versions.order_by("number").values_list("number", flat=True)
+    assert list(numbers) == list(range(1, writers * updates + 2))
+    assert made.active_version is not None
+    assert made.active_version.number == writers * updates + 1
+    assert made.active_version.status == RuleStatus.ACTIVE
+
+
+def in_parallel(count: int, act: Any) -> None:
+    """Call `act` in that many threads, each with its own connection; what one raises, the test raises."""
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            act(number)
+        except BaseException as failure:
+            failures.append(failure)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
