@@ -13,7 +13,7 @@ from django.db import transaction
 from alliantra.demo.history import CURRENCY, records
 from alliantra.demo.scenarios import DemoPartner, DemoRule, Scenario
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.models import Role, User, Workspace
+from alliantra.workspaces.models import Environment, Role, User, Workspace
 from alliantra.workspaces.permissions import ALL
 from alliantra.workspaces.services import add_member, create_user, create_workspace, issue_api_key, update_workspace
 from partners.models import Partner, Payee
@@ -66,6 +66,7 @@ def build(scenario: Scenario, *, now: datetime, seed: int) -> tuple[Workspace, C
     workspace = update_workspace(workspace, actor=actor, settings={"product_categories": options})
     actor = Actor.system(workspace, "Demo")
     credentials = _people(workspace, actor)
+    _make_staging(scenario, credentials)
     cast = _cast(scenario, actor)
     today = now.astimezone(workspace.zone).date()
     for rule in scenario.rules:
@@ -73,6 +74,20 @@ def build(scenario: Scenario, *, now: datetime, seed: int) -> tuple[Workspace, C
     _remember(scenario, actor, today, seed, now)
     _calculate_last_month(actor, today)
     return workspace, credentials
+
+
+def _make_staging(scenario: Scenario, credentials: Credentials) -> None:
+    """An empty workspace of the same company, so that there is one to switch to."""
+    staging = create_workspace(
+        slug=scenario.slug,
+        environment=Environment.STAGING,
+        name=scenario.name,
+        base_currency=CURRENCY,
+        timezone="Europe/London",
+        is_demo=True,
+    )
+    owner = User.objects.get(email=credentials.user)
+    add_member(staging, actor=Actor.system(staging, "Demo"), user=owner, role=Role.OWNER)
 
 
 def _people(workspace: Workspace, actor: Actor) -> Credentials:

@@ -35,15 +35,15 @@ class Command(BaseCommand):
         if options["if_empty"] and Workspace.objects.exists():
             self.stdout.write("The database is not empty; nothing was added.")
             return
-        existing = Workspace.objects.filter(slug=scenario.slug, is_demo=True).first()
-        if existing is not None and not options["reset"]:
-            self.stdout.write(f"The demo {existing} exists. Use --reset to make it anew.")
+        existing = list(Workspace.objects.filter(slug=scenario.slug, is_demo=True))
+        if existing and not options["reset"]:
+            self.stdout.write(f"The demo {existing[0]} exists. Use --reset to make it anew.")
             return
-        if existing is not None:
-            erase_demo(existing)
-        workspace, credentials = build(scenario, now=now(), seed=options["seed"])
+        for workspace in existing:
+            erase_demo(workspace)
+        made, credentials = build(scenario, now=now(), seed=options["seed"])
         path = write_credentials(credentials)
-        self.stdout.write(f"{workspace}: scenario {options['scenario']}, seed {options['seed']}.")
+        self.stdout.write(f"{made}: scenario {options['scenario']}, seed {options['seed']}.")
         self.stdout.write(f"How to sign in stands in {path}.")
 
 
