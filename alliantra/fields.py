@@ -2,7 +2,7 @@
 
 import json
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -37,7 +37,7 @@ class MoneyField(models.DecimalField):
 class PercentageField(models.DecimalField):
     """A percentage between 0 and 100 with up to six decimals."""
 
-    default_validators: ClassVar[list[Any]] = [MinValueValidator(0), MaxValueValidator(100)]
+    default_validators = [MinValueValidator(0), MaxValueValidator(100)]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"max_digits": 9, "decimal_places": 6, **kwargs})
@@ -46,7 +46,7 @@ class PercentageField(models.DecimalField):
 class CurrencyField(models.CharField):
     """An ISO 4217 code."""
 
-    default_validators: ClassVar[list[Any]] = [validate_currency]
+    default_validators = [validate_currency]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"max_length": 3, **kwargs})

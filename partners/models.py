@@ -52,7 +52,7 @@ class Partner(WorkspaceModel):
     website = models.CharField(max_length=300, blank=True)
     metadata = ExactJSONField(default=dict, blank=True)
 
-    objects = PartnerQuerySet.as_manager()
+    objects = PartnerQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -114,7 +114,7 @@ class Payee(WorkspaceModel):
     fallback_percentage = PercentageField(null=True, blank=True)
     metadata = ExactJSONField(default=dict, blank=True)
 
-    objects = PayeeQuerySet.as_manager()
+    objects = PayeeQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

@@ -4,12 +4,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.permissions import ALL
 from alliantra.workspaces.services import create_workspace, issue_api_key
 from tests.http import ApiClient
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 ClientFactory = Callable[..., ApiClient]
 

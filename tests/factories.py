@@ -13,7 +13,7 @@ from revenues.ingestion.records import RevenueRecord
 from revenues.ingestion.services import Landed, ingest_revenues
 from revenues.services import create_product, create_source
 from rules.calculation import calculate
-from rules.services import create_rule, request_run
+from rules.services import AllocationValues, create_rule, request_run
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 CANARY = "canary"
@@ -61,7 +61,7 @@ def revenue(actor: Actor, number: int = 1, **values: Any) -> UUID:
 
 def rule(actor: Actor, number: int = 1) -> UUID:
     """A catch-all that gives a payee of its own 20 percent."""
-    share = {"payee_id": payee(actor, 1_000 + number), "percentage": Decimal(20)}
+    share: AllocationValues = {"payee_id": payee(actor, 1_000 + number), "percentage": Decimal(20)}
     return create_rule(actor=actor, external_id=f"rule-{number}", name=f"{CANARY} {number}", allocations=[share]).pk
 
 

@@ -1,5 +1,6 @@
 """Who calls: bearer API keys, checked for format, expiry, network and workspace."""
 
+from typing import Any
 from uuid import UUID
 
 from django.utils.timezone import now
@@ -35,6 +36,12 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """WWW-Authenticate of a 401."""
         return CHALLENGE
+
+
+def acting(request: Request) -> Actor | None:
+    """Who makes the request; None before and without authentication."""
+    user: Any = request.user
+    return user if isinstance(user, Actor) else None
 
 
 def bearer_credentials(request: Request) -> str:

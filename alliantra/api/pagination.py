@@ -12,6 +12,7 @@ from django.core import signing
 from django.db.models import F, Q, QuerySet
 from rest_framework.request import Request
 
+from alliantra.api.authentication import acting
 from alliantra.errors import DomainError
 
 LAST_PAGE = 1_000_000
@@ -110,8 +111,10 @@ class Cursors:
         return [_from_text(value) for value in values]
 
     def _binding(self, request: Request) -> str:
+        actor = acting(request)
+        assert actor is not None
         filters = sorted(item for item in request.query_params.items() if item[0] not in self.parameters)
-        text = repr((str(request.user.workspace.pk), request.path, self.order, filters))
+        text = repr((str(actor.workspace.pk), request.path, self.order, filters))
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def _link(self, request: Request, cursor: str) -> str:

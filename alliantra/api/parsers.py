@@ -115,9 +115,9 @@ class StrictJSONParser(BaseParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """The parsed document."""
         refuse_charset(media_type or "")
-        view = (parser_context or {}).get("view")
-        announced = parser_context["request"].META.get("CONTENT_LENGTH") if parser_context else None
-        return parse_json(read_body(stream, announced, view.body_limit))
+        context = parser_context or {}
+        announced = context["request"].META.get("CONTENT_LENGTH")
+        return parse_json(read_body(stream, announced, context["view"].body_limit))
 
 
 def refuse_charset(media_type: str) -> None:

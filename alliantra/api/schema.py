@@ -120,7 +120,9 @@ class SurfaceSchema(AutoSchema):
         """First line of the method's docstring."""
         return _paragraphs(self._method_docstring())[0].rstrip(".") or None
 
-    def get_description(self) -> str:
+    view: Any
+
+    def get_description(self) -> str:  # type: ignore[override]
         """The rest of the method's docstring, then the view's, then the permission."""
         required = self.view.required_permission(self.method)
         permission = f"Requires `{required}`." if required else "Requires any valid key."
@@ -173,7 +175,7 @@ class SurfaceSchema(AutoSchema):
             return _unmarked(schema), required
         return _request_schema(self._action(), schema), True
 
-    def _get_response_bodies(self, direction: str = "response") -> Schema:
+    def _get_response_bodies(self, direction: Any = "response") -> Schema:
         responses = super()._get_response_bodies(direction)
         for code, response in responses.items():
             response["description"] = response.get("description") or _DESCRIPTIONS.get(code, "The answer.")
@@ -186,7 +188,7 @@ class SurfaceSchema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         """201 for what creates, 200 for everything else."""
-        serializer = super().get_response_serializers()
+        serializer: Any = super().get_response_serializers()
         if isinstance(serializer, dict):
             return serializer
         return {"201" if self._action() == "create" else "200": serializer}

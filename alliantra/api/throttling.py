@@ -10,6 +10,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from alliantra.api.authentication import acting
 from alliantra.errors import DomainError
 
 WINDOW_SECONDS = 60
@@ -68,10 +69,11 @@ class ApiKeyThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         """True, or a 429 with Retry-After."""
         limit = settings.RATE_LIMIT_PER_MINUTE
-        if not limit or not request.user:
+        actor = acting(request)
+        if not limit or actor is None:
             return True
         moment = time.time()
-        count = count_request(request.user.pk, int(moment // WINDOW_SECONDS))
+        count = count_request(actor.pk, int(moment // WINDOW_SECONDS))
         reset = WINDOW_SECONDS - int(moment) % WINDOW_SECONDS
         headers = {
             "RateLimit-Policy": f'"default";q={limit};w={WINDOW_SECONDS}',

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
-from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -45,14 +44,13 @@ class WorkspaceViewSet(GenericViewSet):
     pagination_class = None
     rate_limit_headers: Mapping[str, str] = {}
     idempotent_call: idempotency.IdempotentCall | None = None
-    action: str | None
 
     # -- around every request --------------------------------------------------------------------
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, permit, count; then refuse unknown parameters; then look for a stored answer."""
         super().initial(request, *args, **kwargs)
-        request._request.actor = request.user
+        request._request.actor = request.user  # type: ignore[attr-defined]
         refuse_strangers(request, self.known_parameters())
         if request.method == "POST":
             self.idempotent_call = idempotency.begin(request, self.workspace, self.raw_body(request))
@@ -63,7 +61,7 @@ class WorkspaceViewSet(GenericViewSet):
             return idempotency.replay(exc.answer)
         return super().handle_exception(exc)
 
-    def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Add the rate limit headers; keep the answer of a keyed call."""
         final = super().finalize_response(request, response, *args, **kwargs)
         for name, value in self.rate_limit_headers.items():
@@ -79,7 +77,7 @@ class WorkspaceViewSet(GenericViewSet):
         if response.status_code < 400:
             idempotency.keep(self.idempotent_call, response)  # type: ignore[arg-type]
         else:
-            request._request.refused_call = self.idempotent_call
+            request._request.refused_call = self.idempotent_call  # type: ignore[attr-defined]
 
     def raw_body(self, request: Request) -> bytes:
         """The body as sent. Raises body_too_large or body_truncated."""

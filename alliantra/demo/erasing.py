@@ -28,7 +28,5 @@ def erase_demo(workspace: Workspace) -> None:
 def tenant_tables() -> list[str]:
     """Tables whose rows belong to a workspace."""
     return [
-        model._meta.db_table
-        for model in apps.get_models()
-        if issubclass(model, WorkspaceModel) and model._meta.managed
+        model._meta.db_table for model in apps.get_models() if issubclass(model, WorkspaceModel) and model._meta.managed
     ]

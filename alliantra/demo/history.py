@@ -32,9 +32,7 @@ def records(scenario: Scenario, *, today: date, seed: int) -> Iterator[Record]:
                     pending.setdefault(date.fromisoformat(refund["occurred_at"][:10]), []).append(refund)
 
 
-def _partner_day(
-    scenario: Scenario, partner: DemoPartner, day: date, today: date, random: Random
-) -> Iterator[Record]:
+def _partner_day(scenario: Scenario, partner: DemoPartner, day: date, today: date, random: Random) -> Iterator[Record]:
     """Sales, a conversion for each, and registrations of one partner on one day."""
     for number in range(_poisson(_expected(partner, day, today), random)):
         moment = _moment(day, random)

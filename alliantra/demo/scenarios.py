@@ -70,12 +70,16 @@ SAAS = Scenario(
         DemoProduct("sku_onboarding", "Onboarding Package", "services", "640.00", 4),
     ),
     partners=(
-        DemoPartner("p_lighthouse", "Lighthouse Reviews", "affiliate", "content", "affiliates", "United Kingdom", 2.6, 20),
+        DemoPartner(
+            "p_lighthouse", "Lighthouse Reviews", "affiliate", "content", "affiliates", "United Kingdom", 2.6, 20
+        ),
         DemoPartner("p_bitpatrol", "BitPatrol", "affiliate", "content", "affiliates", "Germany", 1.9, 45),
         DemoPartner("p_dealhive", "DealHive", "affiliate", "coupon", "affiliates", "United States", 2.2, -15),
         DemoPartner("p_meadow", "Meadow Consulting", "agency", "direct", "agencies", "United Kingdom", 0.7, 10),
         DemoPartner("p_kestrel", "Kestrel Systems", "reseller", "direct", "resellers", "Netherlands", 0.9, 5),
-        DemoPartner("p_orchard", "Orchard Alliance", "strategic_alliance", "co-sell", "alliances", "United States", 0.4, 30),
+        DemoPartner(
+            "p_orchard", "Orchard Alliance", "strategic_alliance", "co-sell", "alliances", "United States", 0.4, 30
+        ),
         DemoPartner("p_fern", "Fern & Daughters", "referral", "referral", "referrals", "Ireland", 0.5, 0),
         DemoPartner("p_vlog", "Vera Codes", "influencer", "video", "creators", "Spain", 1.1, 80),
         DemoPartner("p_sunset", "Sunset Media", "affiliate", "content", "affiliates", "France", 1.4, 0, 40),
@@ -83,7 +87,9 @@ SAAS = Scenario(
     house_payees=(("house_referral", "Referral Pool", "company"), ("p_meadow_lead", "Ada Meadow", "individual")),
     rules=(
         DemoRule("affiliate_standard", "Affiliates 20 percent", 100, {"*": "20"}, {}),
-        DemoRule("reseller_margin", "Kestrel reseller margin", 120, {"p_kestrel": "32.5"}, {"partner_ids": ("p_kestrel",)}),
+        DemoRule(
+            "reseller_margin", "Kestrel reseller margin", 120, {"p_kestrel": "32.5"}, {"partner_ids": ("p_kestrel",)}
+        ),
         DemoRule(
             "meadow_split",
             "Meadow agency and lead consultant",

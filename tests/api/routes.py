@@ -36,9 +36,10 @@ class Route:
         return f"{self.method} {self.template}"
 
 
+PATTERNS: list[Any] = [*v1.urlpatterns, *api_v1.urlpatterns]
 ROUTES = [
     Route(method.upper(), f"/{pattern.pattern}", action, pattern.callback.cls)
-    for pattern in [*v1.urlpatterns, *api_v1.urlpatterns]
+    for pattern in PATTERNS
     for method, action in pattern.callback.actions.items()
     if method != "head"
 ]

@@ -9,7 +9,14 @@ import pytest
 from alliantra.workspaces.models import AuditEntry
 from tests.http import ApiClient
 
-DOORS = ["/api/v1/payees", "/api/v1/payees/batch", "/api/v1/revenues", "/api/v1/revenues/batch", "/v1/events", "/v1/revenue"]
+DOORS = [
+    "/api/v1/payees",
+    "/api/v1/payees/batch",
+    "/api/v1/revenues",
+    "/api/v1/revenues/batch",
+    "/v1/events",
+    "/v1/revenue",
+]
 
 UNREADABLE = {
     "nothing": (b"", {400, 422}),

@@ -35,9 +35,7 @@ def test_without_a_key_a_route_answers_401_with_a_challenge(route: Route, client
 def test_a_method_a_route_does_not_know_answers_405(route: Route, client: ClientFactory) -> None:
     known = {other.method for other in ROUTES if other.template == route.template}
     stranger = next(method for method in ("PATCH", "DELETE", "PUT", "GET") if method not in known)
-    answer = client().django.generic(
-        stranger, route.path(), headers={"Authorization": f"Bearer {client().key}"}
-    )
+    answer = client().django.generic(stranger, route.path(), headers={"Authorization": f"Bearer {client().key}"})
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert set(answer.headers["Allow"].split(", ")) >= known
 

@@ -26,9 +26,7 @@ PAYEE = {"external_id": "p", "name": "P"}
 
 def key_of(workspace: Workspace, **options: Any) -> tuple[ApiKey, ApiClient]:
     """A key with options, and a client that uses it."""
-    row, key = issue_api_key(
-        workspace, actor=Actor.system(workspace), name="k", permissions=sorted(ALL), **options
-    )
+    row, key = issue_api_key(workspace, actor=Actor.system(workspace), name="k", permissions=sorted(ALL), **options)
     return row, ApiClient(key)
 
 
@@ -40,7 +38,9 @@ def test_ping_tells_a_valid_key_from_any_other(api: ApiClient) -> None:
 
 def test_a_key_with_a_wrong_checksum_costs_no_query_of_its_own(api: ApiClient) -> None:
     broken = api.key[:-1] + ("0" if api.key[-1] != "0" else "1")
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
         ApiClient(broken).get(PING)
     assert not [query for query in captured.captured_queries if "apikey" in query["sql"]]
 

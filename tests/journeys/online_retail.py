@@ -124,19 +124,13 @@ TERMS = [
         Terms(f"Partner {number}", 15, shares(**{f"p{number}": "11.11"}), partners=frozenset({f"partner-{number}"}))
         for number in (16, 17, 18, 19)
     ),
-    Terms(
-        "Near abroad", 20, shares(p05="12.5", p06="7.25"), territories=frozenset({"Germany", "France", "EIRE"})
-    ),
+    Terms("Near abroad", 20, shares(p05="12.5", p06="7.25"), territories=frozenset({"Germany", "France", "EIRE"})),
     Terms("Spain, first agreement", 20, shares(p17="5"), territories=frozenset({"Spain"})),
     Terms("Spain, second agreement", 20, shares(p18="6"), territories=frozenset({"Spain"})),
     Terms("Seasonal until February", 30, shares(p07="15"), tag="seasonal", valid_to=date(2011, 2, 28)),
     Terms("Seasonal from March", 30, shares(p07="18", p08="2"), tag="seasonal", valid_from=date(2011, 3, 1)),
-    Terms(
-        "Best sellers", 40, shares(p09="20", p10="10"), products=frozenset({"85123A", "22423", "85099B", "47566"})
-    ),
-    Terms(
-        "Partner 3", 40, shares(p11="25"), partners=frozenset({"partner-03"}), valid_from=date(2010, 12, 1)
-    ),
+    Terms("Best sellers", 40, shares(p09="20", p10="10"), products=frozenset({"85123A", "22423", "85099B", "47566"})),
+    Terms("Partner 3", 40, shares(p11="25"), partners=frozenset({"partner-03"}), valid_from=date(2010, 12, 1)),
     Terms(
         "Partner 3 at home",
         40,

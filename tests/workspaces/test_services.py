@@ -103,7 +103,7 @@ def test_an_entry_keeps_what_differs_and_no_secret(workspace: Workspace, actor: 
     _, key = issue_api_key(workspace, actor=actor, name="k", permissions=["read:payees"])
     entry = AuditEntry.objects.get(action="key.issued")
     assert key not in str(entry.after)
-    assert "digest" not in entry.after
+    assert "digest" not in str(entry.after)
     changed = audit.record(actor, "payee.updated", None, before={"a": 1, "b": 2}, after={"a": 1, "b": 3})
     assert (changed.before, changed.after) == ({"b": 2}, {"b": 3})
 
