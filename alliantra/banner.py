@@ -20,6 +20,7 @@ def banner(address: str, data_dir: Path, *, demo: bool) -> str:
 def _demo_lines(address: str, credentials: dict[str, str], path: Path) -> list[str]:
     revenue = {
         "external_id": "first-1",
+        "partner_external_id": credentials["partner"],
         "external_product_identifier": "sku_annual_pro",
         "type": "sale",
         "amount": "249.00",
@@ -37,6 +38,10 @@ def _demo_lines(address: str, credentials: dict[str, str], path: Path) -> list[s
         "",
         "  Calculate what is owed for this month:",
         *_curl(f"{address}/api/v1/calculation-runs", key, _this_month()),
+        "",
+        "  See what each payee gets, with the id that this answered:",
+        f'    curl -H "Authorization: Bearer {key}" \\',
+        f"      {address}/api/v1/calculation-runs/RUN_ID/payees",
     ]
 
 

@@ -41,6 +41,7 @@ class Credentials:
     approver_user: str
     approver_password: str
     api_key: str
+    partner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def build(scenario: Scenario, *, now: datetime, seed: int) -> tuple[Workspace, C
     options = [{"name": name, "label": label} for name, label in scenario.categories]
     workspace = update_workspace(workspace, actor=actor, settings={"product_categories": options})
     actor = Actor.system(workspace, "Demo")
-    credentials = _people(workspace, actor)
+    credentials = _people(workspace, actor, scenario.partners[0].external_id)
     _make_staging(scenario, credentials)
     cast = _cast(scenario, actor)
     today = now.astimezone(workspace.zone).date()
@@ -90,7 +91,7 @@ def _make_staging(scenario: Scenario, credentials: Credentials) -> None:
     add_member(staging, actor=Actor.system(staging, "Demo"), user=owner, role=Role.OWNER)
 
 
-def _people(workspace: Workspace, actor: Actor) -> Credentials:
+def _people(workspace: Workspace, actor: Actor, partner: str) -> Credentials:
     """An owner, a reviewer who may approve what the owner calculated, and a key."""
     owner, password = _person(f"owner@{workspace.slug}.example", "Olive Owner")
     reviewer, approver_password = _person(f"reviewer@{workspace.slug}.example", "Remy Reviewer")
@@ -99,7 +100,7 @@ def _people(workspace: Workspace, actor: Actor) -> Credentials:
     _, key = issue_api_key(
         workspace, actor=actor, name="Demo key", key_set="Demo", permissions=sorted(ALL), created_by=owner
     )
-    return Credentials(owner.email, password, reviewer.email, approver_password, key)
+    return Credentials(owner.email, password, reviewer.email, approver_password, key, partner)
 
 
 def _person(email: str, name: str) -> tuple[User, str]:
