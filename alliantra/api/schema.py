@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from django_filters import ChoiceFilter
@@ -291,9 +292,18 @@ SURFACES: Mapping[str, tuple[str, str, str]] = {
 """Surface → URLconf, title, description."""
 
 
-@cache
+_generating = Lock()
+"""drf-spectacular loads its extensions lazily and not safely: two threads at once break each other."""
+
+
 def surface_document(surface: str) -> Schema:
     """The OpenAPI document of `v1` or `api_v1`. Raises KeyError for another name."""
+    with _generating:
+        return _generated(surface)
+
+
+@cache
+def _generated(surface: str) -> Schema:
     urlconf, title, description = SURFACES[surface]
     document: Schema = SchemaGenerator(urlconf=urlconf).get_schema(public=True)
     document["info"] = {"title": title, "version": "1.0.0", "description": description}
