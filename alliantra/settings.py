@@ -90,7 +90,8 @@ def _database(url: str) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.postgresql",
         **{names[key]: value for key, value in parts.items() if key in names},
-        "OPTIONS": {key: value for key, value in parts.items() if key not in names},
+        # The few statements that ask for it are prepared by the server (revenues/ingestion/statements.py).
+        "OPTIONS": {"prepare_threshold": 5} | {key: value for key, value in parts.items() if key not in names},
         "ATOMIC_REQUESTS": True,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
@@ -129,6 +130,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": "alliantra.workspaces.console.menu.shows_history",
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "alliantra.workspaces.console.home.home",
+    "SITE_FAVICONS": [{"rel": "icon", "href": "alliantra.workspaces.console.menu.favicon"}],
     "STYLES": ["alliantra.workspaces.console.menu.stylesheet"],
     "SCRIPTS": ["alliantra.workspaces.console.menu.script"],
     "BORDER_RADIUS": "6px",
@@ -198,7 +200,15 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3_600, "socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3_600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    # Waking a worker is tried once more at once, then left to the sweep: a request never waits for Redis.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -1,0 +1,120 @@
+"""The page of the workspace's settings."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.safestring import SafeString
+
+from alliantra.workspaces import services
+from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.console import display
+from alliantra.workspaces.console.base import ConsoleAdmin
+from alliantra.workspaces.console.forms import ConsoleForm
+from alliantra.workspaces.console.rows import RowForm, RowsField
+from alliantra.workspaces.console.session import workspace_of
+from alliantra.workspaces.console.theme import TextInput
+from alliantra.workspaces.models import Workspace
+
+
+class CategoryRow(RowForm):
+    """One product category."""
+
+    name = forms.SlugField(max_length=60, widget=TextInput())
+    label = forms.CharField(max_length=100, required=False, widget=TextInput())
+
+    def clean_label(self) -> str:
+        """The name with capitals, where no label is given."""
+        name = str(self.cleaned_data.get("name", ""))
+        return self.cleaned_data["label"] or name.replace("_", " ").replace("-", " ").capitalize()
+
+
+class WorkspaceForm(ConsoleForm):
+    """What the owner decides about a workspace."""
+
+    categories = RowsField(
+        CategoryRow,
+        required=False,
+        add_label="Add a category",
+        help_text="What products can be filed under. The name is what the API sends; the label is what people read.",
+    )
+
+    class Meta:
+        model = Workspace
+        fields = ("name", "base_currency", "timezone")
+        labels: ClassVar[dict[str, str]] = {"timezone": "Time zone"}
+        help_texts: ClassVar[dict[str, str]] = {
+            "base_currency": "ISO 4217 code, used where a source or an event names none.",
+            "timezone": "Days, periods and rule windows begin and end in this zone, such as Europe/London.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["categories"] = self.instance.category_options
+
+    def clean_base_currency(self) -> str:
+        """Capital letters."""
+        return str(self.cleaned_data["base_currency"]).upper()
+
+
+@admin.register(Workspace)
+class WorkspaceAdmin(ConsoleAdmin[Workspace]):
+    """The current workspace; others do not exist here."""
+
+    resource = "settings"
+    may_change = True
+    form = WorkspaceForm
+    readonly_fields = ("identifier_", "slug_", "environment_", "created")
+    fieldsets = (
+        (None, {"fields": ("name", "base_currency", "timezone")}),
+        ("Product categories", {"fields": ("categories",)}),
+        ("Identity", {"fields": ("slug_", "environment_", "identifier_", "created")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """The current workspace alone."""
+        return Workspace.objects.filter(pk=workspace_of(request).pk)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Workspace | None = None) -> Any:
+        """For readers the categories as text."""
+        if self.has_change_permission(request, obj):
+            return self.fieldsets
+        names = ("name", "base_currency", "timezone", "categories_", "slug_", "environment_", "identifier_", "created")
+        return ((None, {"fields": names}),)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Straight to the only row."""
+        return HttpResponseRedirect(display.page_address(workspace_of(request)))
+
+    def update_row(self, row: Workspace, actor: Actor, form: ConsoleForm) -> Workspace:
+        """Change the workspace."""
+        changes = form.changes()
+        if "categories" in changes:
+            changes["settings"] = {**row.settings, "product_categories": changes.pop("categories")}
+        return services.update_workspace(row, actor=actor, **changes)
+
+    @admin.display(description="workspace id")
+    def identifier_(self, row: Workspace) -> SafeString | str:
+        """What X-Workspace-ID carries."""
+        return display.identifier(row.pk)
+
+    @admin.display(description="slug")
+    def slug_(self, row: Workspace) -> SafeString | str:
+        """The handle in commands."""
+        return display.identifier(row.slug)
+
+    @admin.display(description="environment")
+    def environment_(self, row: Workspace) -> SafeString:
+        """What it is for."""
+        return display.badge(row.environment)
+
+    @admin.display(description="product categories")
+    def categories_(self, row: Workspace) -> str:
+        """Labels."""
+        return display.listing([option["label"] for option in row.category_options])
+
+    @admin.display(description="created")
+    def created(self, row: Workspace) -> SafeString | str:
+        """When it was made."""
+        return display.moment(row.created_at)

@@ -1,0 +1,263 @@
+"""Forms of rules and calculation runs."""
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+
+from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.console.forms import (
+    ConsoleForm,
+    LinesField,
+    MetadataField,
+    TypedValueRow,
+    date_input,
+    search_box,
+    typed,
+    typed_row,
+)
+from alliantra.workspaces.console.rows import RowForm, RowsField
+from alliantra.workspaces.console.theme import Checkboxes, Dropdown, NumberInput, TextInput
+from partners.models import Partner, Payee
+from revenues.models import Product, RevenueEvent, RevenueSource, RevenueType
+from rules.admin.wording import OPERATORS
+from rules.models import CalculationItem, CalculationRun, Rule, RuleStatus
+
+LIST_OPERATORS = {"in", "not_in"}
+
+
+class AllocationRow(RowForm):
+    """A payee and its percentage."""
+
+    payee = forms.ModelChoiceField(
+        queryset=Payee.objects.none(), widget=search_box(CalculationItem, "payee", admin.site, label="Payee")
+    )
+    percentage = forms.DecimalField(
+        min_value=Decimal("0.000001"),
+        max_value=100,
+        max_digits=9,
+        decimal_places=6,
+        widget=NumberInput(attrs={"inputmode": "decimal", "step": "any", "aria-label": "Percentage"}),
+    )
+
+    def __init__(self, *args: Any, actor: Actor | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if actor is not None:
+            field: Any = self.fields["payee"]
+            field.queryset = Payee.objects.in_workspace(actor.workspace)
+
+
+class ConditionRow(TypedValueRow):
+    """A comparison with one key of a row's metadata."""
+
+    operator = forms.ChoiceField(choices=OPERATORS, initial="eq", widget=Dropdown())
+    field_order = ("key", "operator", "value", "kind")
+
+    def clean(self) -> dict[str, Any]:
+        """The value in its type; several, separated by commas, where the operator takes several."""
+        operator = self.cleaned_data.get("operator")
+        if operator == "exists":
+            self.cleaned_data["kind"] = "boolean"
+            self.cleaned_data["value"] = self.cleaned_data.get("value") or "yes"
+        if operator not in LIST_OPERATORS:
+            return super().clean()
+        parts = [part.strip() for part in self.cleaned_data.get("value", "").split(",") if part.strip()]
+        try:
+            self.cleaned_data["value"] = [typed(part, self.cleaned_data["kind"]) for part in parts]
+        except ValueError as error:
+            self.add_error("value", str(error))
+        return self.cleaned_data
+
+
+def condition_row(condition: dict[str, Any]) -> dict[str, Any]:
+    """Initial values of a ConditionRow."""
+    value = condition.get("value", True)
+    row = typed_row(condition["key"], value[0] if isinstance(value, list) and value else value)
+    if isinstance(value, list):
+        row["value"] = ", ".join(str(item) for item in value)
+    return {**row, "operator": condition["operator"]}
+
+
+SCOPE_FIELDS = {
+    "scope_sources": "revenue_source_ids",
+    "scope_products": "product_ids",
+    "scope_categories": "product_categories",
+    "scope_tags": "product_tags",
+    "scope_partners": "partner_ids",
+    "scope_territories": "territories",
+    "scope_types": "types",
+    "scope_metadata": "metadata",
+}
+"""Field of the form → dimension of the scope."""
+
+
+class RuleForm(ConsoleForm):
+    """What a rule says; saving a change makes a new version."""
+
+    name = forms.CharField(max_length=200, widget=TextInput())
+    status = forms.ChoiceField(
+        choices=RuleStatus.choices,
+        initial=RuleStatus.ACTIVE,
+        widget=Dropdown(),
+        help_text="Only active rules take part in calculations. Drafts and archived rules are seen by people only.",
+    )
+    priority = forms.IntegerField(
+        initial=100,
+        min_value=-(2**31),
+        max_value=2**31 - 1,
+        widget=NumberInput(),
+        help_text="Among rules that match the same row the highest number wins; then the more specific scope.",
+    )
+    valid_from = forms.DateField(
+        required=False,
+        widget=date_input(),
+        help_text="First day, in the workspace's zone, compared with when revenue occurred. Empty: always.",
+    )
+    valid_to = forms.DateField(required=False, widget=date_input(), help_text="Last day, included.")
+    allocations = RowsField(
+        AllocationRow,
+        add_label="Add a payee",
+        extra=1,
+        help_text="Percent of each matched row. Together at most 100; what is left stays with the company.",
+    )
+    scope_sources = forms.ModelMultipleChoiceField(
+        queryset=RevenueSource.objects.none(),
+        required=False,
+        label="Sources",
+        widget=search_box(RevenueEvent, "source", admin.site, several=True),
+    )
+    scope_products = forms.ModelMultipleChoiceField(
+        queryset=Product.objects.none(),
+        required=False,
+        label="Products",
+        widget=search_box(RevenueEvent, "product", admin.site, several=True),
+    )
+    scope_categories = forms.MultipleChoiceField(required=False, label="Product categories", widget=Checkboxes())
+    scope_tags = LinesField(label="Product tags", help_text="One to a line or separated by commas.")
+    scope_partners = forms.ModelMultipleChoiceField(
+        queryset=Partner.objects.none(),
+        required=False,
+        label="Partners",
+        widget=search_box(RevenueEvent, "partner", admin.site, several=True),
+    )
+    scope_territories = LinesField(label="Territories", help_text="As revenue names them, one to a line.")
+    scope_types = forms.MultipleChoiceField(
+        choices=RevenueType.choices, required=False, label="Types", widget=Checkboxes()
+    )
+    scope_metadata = RowsField(
+        ConditionRow,
+        required=False,
+        label="Metadata conditions",
+        add_label="Add a condition",
+        extra=1,
+        help_text="All must hold. The number 3 is not the text 3. Several values are separated by commas.",
+    )
+    metadata = MetadataField()
+
+    class Meta:
+        model = Rule
+        fields = ("external_id",)
+        help_texts: ClassVar[dict[str, str]] = {
+            "external_id": "Your own stable name for it; the API finds it by this. Unique in the workspace.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        workspace, fields = self.actor.workspace, self.fields
+        for name, model in (("scope_sources", RevenueSource), ("scope_products", Product), ("scope_partners", Partner)):
+            choice: Any = fields[name]
+            choice.queryset = model.objects.in_workspace(workspace)
+        rows: Any = fields["allocations"].widget
+        rows.form_kwargs = {"actor": self.actor}
+        self._read_version()
+        options = {option["name"]: option["label"] for option in workspace.category_options}
+        for name in self.initial.get("scope_categories", ()):
+            options.setdefault(name, name)
+        categories: Any = fields["scope_categories"]
+        categories.choices = list(options.items())
+
+    def _read_version(self) -> None:
+        version = self.instance.active_version
+        if version is None:
+            return
+        for name in ("name", "status", "priority", "valid_from", "valid_to", "metadata"):
+            self.initial[name] = getattr(version, name)
+        self.initial["allocations"] = [
+            {"payee": str(item["payee_id"]), "percentage": Decimal(item["percentage"])} for item in version.allocations
+        ]
+        for field, dimension in SCOPE_FIELDS.items():
+            self.initial[field] = version.scope.get(dimension) or []
+        self.initial["scope_metadata"] = [condition_row(item) for item in self.initial["scope_metadata"]]
+
+    def place_of(self, steps: list[str]) -> tuple[str, list[str]]:
+        """Each dimension of the scope is a field of its own."""
+        if steps[0] == "scope" and len(steps) > 1:
+            names = {dimension: field for field, dimension in SCOPE_FIELDS.items()}
+            return names.get(steps[1], "scope"), steps[2:]
+        return super().place_of(steps)
+
+    def values(self) -> dict[str, Any]:
+        """What the service takes: everything when creating, else what changed."""
+        names = list(self.fields) if self.is_new else self.changed_data
+        values = {name: self.cleaned_data[name] for name in names if name not in (*SCOPE_FIELDS, "allocations")}
+        if "allocations" in names:
+            values["allocations"] = [
+                {"payee_id": str(row["payee"].pk), "percentage": row["percentage"]}
+                for row in self.cleaned_data["allocations"]
+            ]
+        if any(name in SCOPE_FIELDS for name in names):
+            values["scope"] = self._scope()
+        return values
+
+    def _scope(self) -> dict[str, Any]:
+        scope: dict[str, Any] = {}
+        for field, dimension in SCOPE_FIELDS.items():
+            chosen = self.cleaned_data[field]
+            if field == "scope_metadata":
+                chosen = [{name: row[name] for name in ("key", "operator", "value")} for row in chosen]
+            elif hasattr(chosen, "values_list"):
+                chosen = [str(pk) for pk in chosen.values_list("pk", flat=True)]
+            if chosen:
+                scope[dimension] = list(chosen)
+        return scope
+
+
+class RunForm(ConsoleForm):
+    """Which period to calculate, in which currency, from which sources."""
+
+    revenue_sources = forms.ModelMultipleChoiceField(
+        queryset=RevenueSource.objects.none(),
+        required=False,
+        widget=search_box(RevenueEvent, "source", admin.site, several=True),
+        help_text="Leave empty for all sources.",
+    )
+
+    class Meta:
+        model = CalculationRun
+        fields = ("period_start", "period_end", "currency")
+        widgets: ClassVar[dict[str, forms.Widget]] = {"period_start": date_input(), "period_end": date_input()}
+        help_texts: ClassVar[dict[str, str]] = {
+            "period_start": "First day, in the workspace's time zone.",
+            "period_end": "Last day, included.",
+            "currency": "A run has one currency; rows in others are left to their own runs.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields["revenue_sources"]
+        choice.queryset = RevenueSource.objects.in_workspace(self.actor.workspace)
+        self.fields["currency"].initial = self.actor.workspace.base_currency
+
+    def clean_currency(self) -> str:
+        """Capital letters."""
+        return str(self.cleaned_data["currency"]).upper()
+
+    def clean(self) -> dict[str, Any]:
+        """A period whose end is not before its start."""
+        cleaned = super().clean()
+        first, last = cleaned.get("period_start"), cleaned.get("period_end")
+        if first and last and last < first:
+            self.add_error("period_end", ValidationError("The end must not lie before the start.", code="period_order"))
+        return cleaned
