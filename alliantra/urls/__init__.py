@@ -18,6 +18,7 @@ urlpatterns = [
     path("docs/errors/<slug:code>", error_page, name="docs-error"),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 
-from alliantra.workspaces.models import ApiKey, AuditEntry, Workspace
+from alliantra.workspaces.models import ApiKey, AuditEntry, Membership, User, Workspace
 from alliantra.workspaces.permissions import ALL
 from tests.http import ApiClient
 
@@ -60,3 +61,16 @@ def test_issue_api_key_refuses_unknown_permissions(permissions: str, workspace: 
 def test_issue_api_key_refuses_an_unknown_workspace() -> None:
     with pytest.raises(CommandError):
         run("issue_api_key", "--workspace", "nobody")
+
+
+def test_create_user_prints_a_password_that_signs_in(workspace: Workspace) -> None:
+    password = run(
+        "create_user", "--email", "ada@acme.example", "--name", "Ada", "--workspace", "acme", "--role", "owner"
+    )
+    assert Client().login(username="ada@acme.example", password=password)
+    assert Membership.objects.get(workspace=workspace).role == "owner"
+    with pytest.raises(CommandError):
+        run("create_user", "--email", "ada@acme.example", "--name", "Ada")
+    with pytest.raises(CommandError):
+        run("create_user", "--email", "bob@acme.example", "--name", "Bob", "--workspace", "nobody")
+    assert User.objects.count() == 1

@@ -16,6 +16,7 @@ from alliantra.workspaces.console.rows import RowForm, RowsField
 from alliantra.workspaces.console.session import workspace_of
 from alliantra.workspaces.console.theme import TextInput
 from alliantra.workspaces.models import Workspace
+from revenues.rollups import rebuild
 
 
 class CategoryRow(RowForm):
@@ -92,7 +93,10 @@ class WorkspaceAdmin(ConsoleAdmin[Workspace]):
         changes = form.changes()
         if "categories" in changes:
             changes["settings"] = {**row.settings, "product_categories": changes.pop("categories")}
-        return services.update_workspace(row, actor=actor, **changes)
+        updated = services.update_workspace(row, actor=actor, **changes)
+        if "timezone" in changes:
+            rebuild(updated)  # its days begin at other moments now
+        return updated
 
     @admin.display(description="workspace id")
     def identifier_(self, row: Workspace) -> SafeString | str:
