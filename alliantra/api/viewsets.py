@@ -40,6 +40,8 @@ class WorkspaceViewSet(GenericViewSet):
     filterset_class: ClassVar[type[StrictFilterSet] | None] = None
     query_parameters: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Name → JSON schema of parameters beside paging and filters, taken by every action."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Field name → value in the documented examples, where the schema alone would give a dull one."""
     metadata_class = None
     pagination_class = None
     rate_limit_headers: Mapping[str, str] = {}

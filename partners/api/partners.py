@@ -96,6 +96,18 @@ class PartnerViews(ConfigurationViews):
     resource = "partners"
     serializer_class = PartnerSerializer
     filterset_class = PartnerFilter
+    example = {
+        "external_id": "p_lighthouse",
+        "name": "Lighthouse Reviews",
+        "program": "affiliates",
+        "channel": "content",
+        "region": "United Kingdom",
+        "website": "lighthouse.example",
+        "metadata": {"tier": "gold"},
+        "period": "2026-05-02,2026-05-31",
+        "currency": "GBP",
+        "revenue": 1250.5,
+    }
     paging = Cursors("-revenue", "id")
     query_parameters = {
         "period": {"type": "string", "default": "30d", "description": "7d, 30d, 90d or {start},{end}"},

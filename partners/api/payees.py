@@ -58,6 +58,20 @@ class PayeeViews(ConfigurationViews):
     resource = "payees"
     serializer_class = PayeeSerializer
     filterset_class = PayeeFilter
+    example = {
+        "external_id": "partner_001",
+        "name": "Northwind Partner",
+        "type": "affiliate",
+        "contact_name": "Ada North",
+        "contact_phone": "+44 20 7946 0000",
+        "address": "1 Quay Street, Bristol",
+        "currency": "GBP",
+        "hold_reason": "",
+        "minimum_payout": "25.000",
+        "fallback_percentage": 5,
+        "metadata": {"contract": "2026-17"},
+        "operation": "create_or_update",
+    }
 
     def create_row(self, values: dict[str, Any]) -> Payee:
         """Create through the service."""
