@@ -14,7 +14,7 @@ SERVICES = [path for path in SOURCES if path.stem == "services" or "services" in
 EXACT = [
     path
     for path in SOURCES
-    if path.name in {"money.py"} or ("engine" in path.parts and "rules" in path.parts) or "ingestion" in path.parts
+    if path.name == "money.py" or ("engine" in path.parts and "rules" in path.parts) or "ingestion" in path.parts
 ]
 
 

@@ -190,7 +190,7 @@ def check_the_run(client: httpx.Client, lines: Sequence[Line]) -> None:
     expected, remainder, basis = recomputed(lines, source_id)
     answer = client.get(f"/api/v1/calculation-runs/{run['id']}/payees").json()
     totals = {row["payee_external_id"]: Decimal(row["total"]) for row in answer["data"]}
-    assert totals == {payee: total for payee, total in expected.items()}
+    assert totals == expected
     assert len(totals) == PAYEES
     assert run["rows"] == LINES - ZERO_LINES
     assert Decimal(run["basis_total"]) == basis
