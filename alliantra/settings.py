@@ -90,7 +90,7 @@ def _database(url: str) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.postgresql",
         **{names[key]: value for key, value in parts.items() if key in names},
-        # The few statements that ask for it are prepared by the server (revenues/ingestion/statements.py).
+        # The few statements that ask for it are prepared by the server (alliantra/statements.py).
         "OPTIONS": {"prepare_threshold": 5} | {key: value for key, value in parts.items() if key not in names},
         "ATOMIC_REQUESTS": True,
         "CONN_MAX_AGE": 60,

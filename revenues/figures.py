@@ -8,16 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import (
-    BigIntegerField,
     Count,
     DecimalField,
     Exists,
+    FilteredRelation,
     Max,
     Min,
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Sum,
 )
 from django.db.models.functions import Coalesce
@@ -26,6 +25,7 @@ from alliantra.workspaces.models import Workspace
 from revenues.models import EventType, ProductMapping, RevenueEvent, RevenueRollup
 
 NOTHING = Decimal(0)
+_AMOUNT: DecimalField[Any] = DecimalField(max_digits=30, decimal_places=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +62,20 @@ def partner_figures(
 
 def with_revenue(partners: QuerySet[Any], workspace: Workspace, *, first: date, last: date) -> QuerySet[Any]:
     """`partners` with `revenue`: net, base currency, in the period."""
-    sums = (
-        RevenueRollup.objects.in_workspace(workspace)
-        .filter(partner=OuterRef("pk"), day__range=(first, last), currency=workspace.base_currency)
-        .values("partner_id")
-        .annotate(total=Sum("amount"))
-        .values("total")
+    inside = Q(
+        rollups__workspace=workspace, rollups__day__range=(first, last), rollups__currency=workspace.base_currency
     )
-    amount = DecimalField(max_digits=30, decimal_places=6)
-    return partners.annotate(revenue=Coalesce(Subquery(sums, output_field=amount), NOTHING, output_field=amount))
+    return partners.annotate(counted=FilteredRelation("rollups", condition=inside)).annotate(
+        revenue=Coalesce(Sum("counted__amount"), NOTHING, output_field=_AMOUNT)
+    )
 
 
 def with_revenue_count(products: QuerySet[Any], workspace: Workspace) -> QuerySet[Any]:
     """`products` with `revenue_count`: how many rows that move money belong to each."""
-    counted = (
-        RevenueRollup.objects.in_workspace(workspace)
-        .filter(product=OuterRef("pk"), type__isnull=False)
-        .values("product_id")
-        .annotate(rows=Sum("events"))
-        .values("rows")
+    inside = Q(rollups__workspace=workspace, rollups__type__isnull=False)
+    return products.annotate(counted=FilteredRelation("rollups", condition=inside)).annotate(
+        revenue_count=Coalesce(Sum("counted__events"), 0)
     )
-    number = BigIntegerField()
-    return products.annotate(revenue_count=Coalesce(Subquery(counted, output_field=number), 0, output_field=number))
 
 
 def unmapped_identifiers(workspace: Workspace) -> QuerySet[Any, dict[str, Any]]:

@@ -1,13 +1,14 @@
 """Which product a row of the ledger belongs to, kept right when products and mappings change."""
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
 from revenues.models import MAPPING_LOCK
+from revenues.rollups import DELTA_INSERT
 
 # The product an identifier of a source stands for: by mapping (null: ignored), else by its own external id.
 _WANTED: Final = """
@@ -34,15 +35,13 @@ WITH wanted AS (
     SELECT *, old_product_id AS counted_product_id, -1 AS sign FROM moved
     UNION ALL SELECT *, product_id, 1 FROM moved
 ), summed AS (
-    INSERT INTO revenues_rollupdelta (workspace_id, day, source_id, partner_id, product_id, channel, program,
-                                      region, currency, event_type, type, events, amount)
     SELECT workspace_id, (occurred_at AT TIME ZONE %(timezone)s)::date AS day, source_id, partner_id,
-           counted_product_id, channel, program, territory, currency, event_type, type,
-           sum(sign), coalesce(sum(sign * amount), 0)
+           counted_product_id AS product_id, channel, program, territory AS region, currency, event_type, type,
+           sum(sign)::bigint AS events, coalesce(sum(sign * amount), 0) AS amount
     FROM change
     GROUP BY workspace_id, day, source_id, partner_id, counted_product_id, channel, program, territory, currency,
              event_type, type
-)
+), delta AS ({delta})
 SELECT count(*) FROM moved
 """
 
@@ -59,7 +58,11 @@ def remap(workspace: Workspace, identifiers: Collection[str], *, only_unmapped: 
     rows are found by an index; without, the workspace's whole ledger is read.
     """
     wanted = f"{_WANTED} {_UNMAPPED_ONLY if only_unmapped else ''}"
-    parameters = {"workspace": workspace.pk, "identifiers": list(identifiers), "timezone": workspace.timezone}
+    parameters: dict[str, Any] = {
+        "workspace": workspace.pk,
+        "identifiers": list(identifiers),
+        "timezone": workspace.timezone,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_REMAP.format(wanted=wanted), parameters)
+        cursor.execute(_REMAP.format(wanted=wanted, delta=DELTA_INSERT), parameters)
         return int(cursor.fetchone()[0])

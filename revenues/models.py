@@ -74,7 +74,7 @@ class Product(WorkspaceModel):
     status = models.CharField(max_length=12, choices=ProductStatus.choices, default=ProductStatus.ACTIVE)
     metadata = ExactJSONField(default=dict, blank=True)
 
-    objects = ProductQuerySet.as_manager()
+    objects = ProductQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -187,7 +187,7 @@ class RevenueEvent(WorkspaceModel):
     reason = models.CharField(max_length=500, blank=True)
     metadata = ExactJSONField(default=dict)
 
-    objects = RevenueEventQuerySet.as_manager()
+    objects = RevenueEventQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -283,20 +283,66 @@ class RollupBase(RollupKey):
         ]
 
 
-class RollupDelta(RollupKey):
-    """One row: what one batch added to one key, not folded yet. Only ever appended, so that no writer waits."""
+class RollupDelta(WorkspaceModel):
+    """One row: what one batch added, not folded yet: parallel arrays with an element for each key it touched.
+
+    Only ever appended, so that no writer waits. Read through RevenueRollup.
+    """
 
     id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
+    created_at = None  # type: ignore[assignment]
+    updated_at = None  # type: ignore[assignment]
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.DO_NOTHING, editable=False, db_index=False, db_constraint=False, related_name="+"
+    )
+    days = ArrayField(models.DateField())
+    source_ids = ArrayField(models.UUIDField())
+    partner_ids = ArrayField(models.UUIDField(null=True))
+    product_ids = ArrayField(models.UUIDField(null=True))
+    channels = ArrayField(models.TextField())
+    programs = ArrayField(models.TextField())
+    regions = ArrayField(models.TextField())
+    currencies = ArrayField(models.TextField(null=True))
+    event_types = ArrayField(models.TextField())
+    types = ArrayField(models.TextField(null=True))
+    events = ArrayField(models.BigIntegerField())
+    amounts = ArrayField(models.DecimalField(max_digits=30, decimal_places=6))
+    revenues = models.BigIntegerField()
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["workspace", "id"], name="rollupdelta_workspace"),
         ]
 
+    def __str__(self) -> str:
+        return f"{len(self.days)} keys"
+
+
+class LedgerTotal(WorkspaceModel):
+    """One row: how many rows of one workspace's ledger move money, as far as deltas are folded."""
+
+    created_at = None  # type: ignore[assignment]
+    updated_at = None  # type: ignore[assignment]
+    revenues = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace"], name="ledgertotal_workspace"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.revenues)
+
 
 class RevenueRollup(RollupKey):
     """One row of the view over base and deltas: sums over it are exact the moment a batch commits."""
 
+    partner = models.ForeignKey(
+        Partner, on_delete=models.DO_NOTHING, null=True, db_constraint=False, related_name="rollups"
+    )
+    product = models.ForeignKey(
+        Product, on_delete=models.DO_NOTHING, null=True, db_constraint=False, related_name="rollups"
+    )
     id = models.TextField(primary_key=True)  # type: ignore[assignment]
 
     class Meta:

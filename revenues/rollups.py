@@ -9,49 +9,79 @@ from django.db.models import Sum
 
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
-from revenues.models import ROLLUP_KEY, RevenueRollup, RollupDelta
+from revenues.models import RevenueRollup, RollupDelta
 
 FOLD_LOCK: Final = "rollup fold"
-BATCH: Final = 50_000
-"""Most deltas that one fold takes."""
+BATCH: Final = 1_000
+"""Most deltas, each of one batch, that one fold takes."""
 
-_COLUMNS: Final = [f"{name}_id" if name in {"workspace", "source", "partner", "product"} else name for name in ROLLUP_KEY]
-_KEY: Final = ", ".join(_COLUMNS)
+DELTA_KEY: Final = "day, source_id, partner_id, product_id, channel, program, region, currency, event_type, type"
+"""What a delta counts under, beside its workspace."""
+DELTA_ARRAYS: Final = (
+    "days, source_ids, partner_ids, product_ids, channels, programs, regions, currencies, event_types, types, "
+    "taken.events, amounts"
+)
+DELTA_INSERT: Final = f"""
+INSERT INTO revenues_rollupdelta (workspace_id, days, source_ids, partner_ids, product_ids, channels, programs, regions,
+                                  currencies, event_types, types, events, amounts, revenues)
+SELECT workspace_id, {", ".join(f"array_agg({name})" for name in DELTA_KEY.split(", "))}, array_agg(events),
+       array_agg(amount), coalesce(sum(events) FILTER (WHERE type IS NOT NULL), 0)
+FROM summed GROUP BY workspace_id
+"""  # noqa: S608 - built of our own names
+"""Appends a delta from rows of `summed`: workspace_id, DELTA_KEY, events, amount. No rows, no delta."""
+
+_KEY: Final = f"workspace_id, {DELTA_KEY}"
 _FOLD: Final = f"""
 WITH taken AS (
     DELETE FROM revenues_rollupdelta
-    WHERE id IN (SELECT id FROM revenues_rollupdelta WHERE workspace_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
-    RETURNING {_KEY}, events, amount
+    WHERE id IN (
+        SELECT id FROM revenues_rollupdelta WHERE workspace_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+    )
+    RETURNING *
 ), summed AS (
-    SELECT {_KEY}, sum(events) AS events, sum(amount) AS amount, count(*) AS deltas FROM taken GROUP BY {_KEY}
+    SELECT {_KEY}, sum(one.events) AS events, sum(one.amount) AS amount
+    FROM taken
+    CROSS JOIN LATERAL unnest({DELTA_ARRAYS}) AS one ({DELTA_KEY}, events, amount)
+    GROUP BY {_KEY}
 ), folded AS (
     INSERT INTO revenues_rollupbase AS base (id, {_KEY}, events, amount)
     SELECT gen_random_uuid(), {_KEY}, events, amount FROM summed
     ON CONFLICT ({_KEY}) DO UPDATE SET events = base.events + EXCLUDED.events, amount = base.amount + EXCLUDED.amount
+), counted AS (
+    INSERT INTO revenues_ledgertotal AS total (id, workspace_id, revenues)
+    SELECT gen_random_uuid(), workspace_id, sum(revenues) FROM taken GROUP BY workspace_id
+    ON CONFLICT (workspace_id) DO UPDATE SET revenues = total.revenues + EXCLUDED.revenues
 )
-SELECT coalesce(sum(deltas), 0) FROM summed
+SELECT count(*) FROM taken
 """  # noqa: S608 - built of our own names
 _FROM_LEDGER: Final = """
-    SELECT workspace_id, (occurred_at AT TIME ZONE %s)::date AS day, partner_id, source_id, product_id, channel, program,
-           territory AS region, currency, event_type, type, 1 AS events, coalesce(amount, 0) AS amount
-    FROM revenues_revenueevent WHERE workspace_id = %s
+    SELECT workspace_id, (occurred_at AT TIME ZONE %(timezone)s)::date AS day, source_id, partner_id, product_id,
+           channel, program, territory AS region, currency, event_type, type, 1 AS events, coalesce(amount, 0) AS amount
+    FROM revenues_revenueevent WHERE workspace_id = %(workspace)s
 """
 # One statement sees one moment: events that arrive meanwhile are neither counted nor are their deltas deleted.
 _REBUILD: Final = f"""
-WITH gone AS (DELETE FROM revenues_rollupdelta WHERE workspace_id = %s)
+WITH gone AS (
+    DELETE FROM revenues_rollupdelta WHERE workspace_id = %(workspace)s
+), counted AS (
+    INSERT INTO revenues_ledgertotal (id, workspace_id, revenues)
+    SELECT gen_random_uuid(), %(workspace)s, count(amount)
+    FROM revenues_revenueevent WHERE workspace_id = %(workspace)s
+    ON CONFLICT (workspace_id) DO UPDATE SET revenues = EXCLUDED.revenues
+)
 INSERT INTO revenues_rollupbase AS base (id, {_KEY}, events, amount)
 SELECT gen_random_uuid(), {_KEY}, sum(events), sum(amount)
 FROM ({_FROM_LEDGER}
-    UNION ALL SELECT {_KEY}, 0, 0 FROM revenues_rollupbase WHERE workspace_id = %s) AS truth
+    UNION ALL SELECT {_KEY}, 0, 0 FROM revenues_rollupbase WHERE workspace_id = %(workspace)s) AS truth
 GROUP BY {_KEY}
 ON CONFLICT ({_KEY}) DO UPDATE SET events = EXCLUDED.events, amount = EXCLUDED.amount
 """  # noqa: S608
-_DROP_EMPTY: Final = "DELETE FROM revenues_rollupbase WHERE workspace_id = %s AND events = 0 AND amount = 0"
+_DROP_EMPTY: Final = "DELETE FROM revenues_rollupbase WHERE workspace_id = %(workspace)s AND events = 0 AND amount = 0"
 _DIFFERENCES: Final = f"""
 SELECT count(*), coalesce(sum(events), 0), coalesce(sum(amount), 0) FROM (
     SELECT sum(events) AS events, sum(amount) AS amount
     FROM ({_FROM_LEDGER}
-        UNION ALL SELECT {_KEY}, -events, -amount FROM revenues_revenuerollup WHERE workspace_id = %s) AS both_sides
+        UNION ALL SELECT {_KEY}, -events, -amount FROM revenues_revenuerollup WHERE workspace_id = %(workspace)s) AS both_sides
     GROUP BY {_KEY}
     HAVING sum(events) <> 0 OR sum(amount) <> 0) AS differing
 """  # noqa: S608

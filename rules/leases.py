@@ -25,8 +25,7 @@ class LeaseLost(Exception):
 def claim(run_id: UUID) -> CalculationRun | None:
     """The run, now ours for LEASE; None if it is not waiting. Two claimants never wait for each other.
 
-    A worker that has written results and still lives cannot be overtaken, however late its lease: its
-    transaction shares a lock on the run's row, through the foreign keys, and locked rows are skipped.
+    A worker that was only slow finds out at its next report, or at the latest when it wants to commit.
     """
     with transaction.atomic():
         waiting = CalculationRun.objects.due(now()).filter(pk=run_id)

@@ -54,7 +54,7 @@ class Rule(WorkspaceModel):
         "rules.RuleVersion", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
 
-    objects = RuleQuerySet.as_manager()
+    objects = RuleQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -142,7 +142,7 @@ class CalculationRun(WorkspaceModel):
     requested_by = models.CharField(max_length=200, blank=True)
     calculated_at = models.DateTimeField(null=True)
 
-    objects = CalculationRunQuerySet.as_manager()
+    objects = CalculationRunQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -207,10 +207,16 @@ class CalculationItemQuerySet(WorkspaceQuerySet):
 
 
 class CalculationItem(WorkspaceModel):
-    """One row: what one payee gets of one ledger row, under one rule version, in one run."""
+    """One row: what one payee gets of one ledger row, under one rule version, in one run.
+
+    `run` has no foreign key constraint: its check locks the run's row once per item, and that row is
+    where progress is written meanwhile; the two together cost more with every second of a long run.
+    """
 
     updated_at = None  # type: ignore[assignment]
-    run = models.ForeignKey(CalculationRun, on_delete=models.CASCADE, db_index=False, related_name="items")
+    run = models.ForeignKey(
+        CalculationRun, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="items"
+    )
     event = models.ForeignKey(RevenueEvent, on_delete=models.PROTECT, db_index=False, related_name="+")
     rule_version = models.ForeignKey(RuleVersion, on_delete=models.PROTECT, db_index=False, related_name="+")
     payee = models.ForeignKey(Payee, on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -219,7 +225,7 @@ class CalculationItem(WorkspaceModel):
     amount = MoneyField()
     tie_break = models.CharField(max_length=12, choices=TieBreak.choices)
 
-    objects = CalculationItemQuerySet.as_manager()
+    objects = CalculationItemQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -231,7 +237,7 @@ class CalculationItem(WorkspaceModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount}"
+        return f"Item of {self.payee}"
 
 
 class ExceptionCode(models.TextChoices):
@@ -241,10 +247,12 @@ class ExceptionCode(models.TextChoices):
 
 
 class CalculationException(WorkspaceModel):
-    """One row: a ledger row of a run that no rule allocated, and why."""
+    """One row: a ledger row of a run that no rule allocated, and why. `run` is as in CalculationItem."""
 
     updated_at = None  # type: ignore[assignment]
-    run = models.ForeignKey(CalculationRun, on_delete=models.CASCADE, db_index=False, related_name="exceptions")
+    run = models.ForeignKey(
+        CalculationRun, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="exceptions"
+    )
     event = models.ForeignKey(RevenueEvent, on_delete=models.PROTECT, db_index=False, related_name="+")
     code = models.CharField(max_length=20, choices=ExceptionCode.choices)
     amount = MoneyField()

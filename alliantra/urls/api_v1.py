@@ -15,7 +15,6 @@ from revenues.api.revenues import RevenueViews
 from rules.api.rules import RuleViews
 from rules.api.runs import RunItemViews, RunSummaryViews, RunViews
 
-
 NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
 

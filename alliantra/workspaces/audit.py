@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import models
 
+from alliantra.statements import insert
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import AuditEntry
 
@@ -49,7 +50,7 @@ def record(
 ) -> AuditEntry:
     """Append one entry. `before` and `after` are cut down to what differs between them."""
     changed_before, changed_after = _differences(before, after)
-    return AuditEntry.objects.create(
+    entry = AuditEntry(
         workspace=actor.workspace,
         actor_kind=actor.kind,
         actor_id=actor.id,
@@ -63,6 +64,8 @@ def record(
         before=changed_before,
         after=changed_after,
     )
+    insert(entry)
+    return entry
 
 
 def _differences(

@@ -2,8 +2,7 @@
 
 import hashlib
 
-from django.db import connection
-
+from alliantra.statements import run
 from alliantra.workspaces.models import Workspace
 
 
@@ -29,6 +28,5 @@ def try_lock_name(workspace: Workspace, *names: str) -> bool:
 
 
 def _call(function: str, workspace: Workspace, names: tuple[str, ...]) -> object:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s)", [lock_number(workspace, *names)])
-        return cursor.fetchone()[0]
+    [[answer]] = run(f"SELECT {function}(%s)", [lock_number(workspace, *names)])
+    return answer

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from alliantra.errors import FIELD_CODES, DomainError, FieldProblem, Invalid
+from alliantra.statements import find_with
 from alliantra.workspaces import audit, keys
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import KEY_PREFIXES, ApiKey, Environment, Membership, Role, User, Workspace
@@ -186,8 +187,8 @@ def find_api_key(secret: str) -> ApiKey | None:
     public_id = keys.public_id(secret)
     if public_id is None:
         return None
-    key = ApiKey.objects.select_related("workspace").filter(public_id=public_id).first()
-    return key if key is not None and keys.matches(secret, key.digest) else None
+    key = find_with(ApiKey, "workspace", column="public_id", value=public_id)
+    return key if key is not None and keys.matches(secret, bytes(key.digest)) else None
 
 
 def note_api_key_use(key: ApiKey, *, now: datetime) -> None:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from alliantra.api.errors import problem_document
 from alliantra.errors import DomainError
-from revenues.ingestion.ledger import LedgerRow, three_decimals
+from revenues.ingestion.ledger import three_decimals
 from revenues.ingestion.services import Landed, Outcome
 
 CREATED, SKIPPED = "created", "skipped_duplicate"
@@ -159,8 +159,8 @@ def batch_answer(
 
 def _result(index: int, outcome: Outcome, write: Writer, request: Request) -> Result:
     if isinstance(outcome, DomainError):
-        return Result(index, False, outcome.problem.status, problem_document(outcome, request))  # noqa: FBT003
-    return Result(index, True, _status(outcome), Envelope(write(outcome)))  # noqa: FBT003
+        return Result(index, False, outcome.problem.status, problem_document(outcome, request))
+    return Result(index, True, _status(outcome), Envelope(write(outcome)))
 
 
 def _status(landed: Landed) -> int:

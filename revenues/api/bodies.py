@@ -12,8 +12,10 @@ NDJSON = "application/x-ndjson"
 
 
 def media_type(request: Request, accepted: Sequence[str] = (JSON,)) -> str:
-    """The media type of the body. Raises unsupported_media_type."""
+    """The media type of the body; an empty body needs none. Raises unsupported_media_type."""
     header = request.META.get("CONTENT_TYPE") or ""
+    if not header and not request.META.get("CONTENT_LENGTH", "").strip("0"):
+        return JSON
     name = header.partition(";")[0].strip().lower()
     if name not in accepted:
         raise DomainError("unsupported_media_type", f"Send {' or '.join(accepted)}.")

@@ -1,6 +1,7 @@
 """`POST /v1/events` and `/v1/revenue`: the ledger in the words of the partner intelligence surface."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -21,12 +22,17 @@ from revenues.ingestion import decoding, services
 from revenues.models import DEFAULT_SOURCE, EventType, RevenueEvent, RevenueType
 
 LIMIT = 10_000
+View = TypeVar("View", bound=Callable[..., HttpResponse])
+
+
 class EventSerializer(StrictSerializer):
     """Something that happened, with or without money."""
 
     id = serializers.UUIDField(read_only=True)
     external_id = fields.TextField(max_length=200, required=False, allow_null=True)
-    source = fields.TextField(max_length=100, required=False, allow_null=True, help_text=f"Default {DEFAULT_SOURCE}.")
+    source = fields.TextField(  # type: ignore[assignment]
+        max_length=100, required=False, allow_null=True, help_text=f"Default {DEFAULT_SOURCE}."
+    )
     event_type = fields.ChoiceField(choices=EventType.values)
     type = fields.ChoiceField(choices=RevenueType.values, required=False, allow_null=True)
     revenue_amount = fields.MoneyNumberField(required=False, allow_null=True)
@@ -58,27 +64,33 @@ class PostedEventSerializer(EventSerializer):
     differences = serializers.ListField(child=serializers.CharField(), required=False)
 
 
+_UP_TO_LIMIT: dict[str, Any] = {"min_length": 1, "max_length": LIMIT}
+
+
 class EventBatchSerializer(StrictSerializer):
     """Many events at once."""
 
-    records = EventSerializer(many=True, min_length=1, max_length=LIMIT)
+    records = EventSerializer(many=True, **_UP_TO_LIMIT)
 
 
 class PaidEventBatchSerializer(StrictSerializer):
     """Many events with amounts at once."""
 
-    records = PaidEventSerializer(many=True, min_length=1, max_length=LIMIT)
+    records = PaidEventSerializer(many=True, **_UP_TO_LIMIT)
 
 
 POSTED = complete({"data": {"$ref": "#/components/schemas/PostedEvent"}})
 ANSWER = {"anyOf": [POSTED, batch_answer_schema(POSTED)], COMPLETE: True}
 
 
-def documented(name: str, one: type[StrictSerializer], many: type[StrictSerializer]) -> Any:
+def documented(name: str, one: type[StrictSerializer], many: type[StrictSerializer]) -> Callable[[View], View]:
     """Describes an operation that takes one record, many, or lines."""
     body = PolymorphicProxySerializer(name, [one, many], None)
     lines = {"type": "string", "description": f"One record per line, up to {LIMIT:,}."}
-    return extend_schema(request={JSON: body, NDJSON: lines}, responses={201: PostedEventSerializer, 200: ANSWER})
+    decorate: Callable[[View], View] = extend_schema(
+        request={JSON: body, NDJSON: lines}, responses={201: PostedEventSerializer, 200: ANSWER}
+    )
+    return decorate
 
 
 class EventViews(WorkspaceViewSet):
@@ -91,6 +103,21 @@ class EventViews(WorkspaceViewSet):
 
     model = RevenueEvent
     resource = "events"
+    example = {
+        "external_id": "order_4711",
+        "source": "API",
+        "event_type": "transaction",
+        "revenue_amount": 249.5,
+        "partner_id": "p_lighthouse",
+        "partner_external_id": "p_lighthouse",
+        "customer_id": "c_1007",
+        "product": "sku_annual_pro",
+        "channel": "content",
+        "region": "United Kingdom",
+        "program": "affiliates",
+        "metadata": {"quantity": 1},
+        "outcome": "created",
+    }
     serializer_class = EventSerializer
     decoder: ClassVar[Any] = decoding.EVENTS
 

@@ -50,10 +50,12 @@ class ProductMappingViews(WriteViews):
 
     model = ProductMapping
     resource = "products"
+    example = {"external_product_identifier": "ANNUAL-PRO-OLD"}
     serializer_class = ProductMappingSerializer
     filterset_class = UnmappedFilter
+
     @extend_schema(responses={200: UnmappedSerializer(many=True)})
-    def list(self, request: Request) -> Response:  # noqa: ARG002
+    def list(self, request: Request) -> Response:
         """Identifiers that match no product, with how many rows bear them."""
         rows = UnmappedFilter(self.request.query_params, unmapped_identifiers(self.workspace), request=self.request).qs
         return self.listed(rows, UnmappedSerializer)

@@ -75,6 +75,16 @@ class ProductViews(ConfigurationViews):
 
     model = Product
     resource = "products"
+    example = {
+        "external_id": "sku_annual_pro",
+        "name": "Annual Pro Plan",
+        "category": "saas_subscription",
+        "tags": ["annual"],
+        "revenue_count": 12,
+        "metadata": {"owner": "growth"},
+        "label": "SaaS Subscription",
+        "operation": "create_or_update",
+    }
     serializer_class = ProductSerializer
     filterset_class = ProductFilter
     envelope_members: ClassVar[dict[str, Any]] = {
@@ -105,7 +115,7 @@ class ProductViews(ConfigurationViews):
         return services.update_product(row, actor=self.actor, **values)
 
     @extend_schema(request=None, responses={200: ProductSerializer})
-    def destroy(self, request: Request, id: UUID) -> Response:  # noqa: A002, ARG002
+    def destroy(self, request: Request, id: UUID) -> Response:  # noqa: A002
         """Archive a product."""
         return self.answered(self._archived(id))
 
@@ -113,7 +123,9 @@ class ProductViews(ConfigurationViews):
     def batch_destroy(self, request: Request) -> Response:
         """Archive up to 100 products, each named by its id."""
         records = batch_records(request.data)
-        return Response(run_batch(records, lambda record: (200, self.represented(self._archived_record(record))), request))
+        return Response(
+            run_batch(records, lambda record: (200, self.represented(self._archived_record(record))), request)
+        )
 
     def _archived_record(self, record: Any) -> Product:
         identity, others = taken(record, "id")
@@ -123,4 +135,4 @@ class ProductViews(ConfigurationViews):
 
     def _archived(self, identity: Any) -> Product:
         row: Product = services.archive_product(self.locked_object(identity), actor=self.actor)
-        return self._reread(row)  # type: ignore[no-any-return]
+        return self._reread(row)

@@ -31,6 +31,7 @@ class RevenueSourceViews(WriteViews):
 
     model = RevenueSource
     resource = "revenues"
+    example = {"external_id": "shop_uk", "name": "UK shop", "kind": "integration", "currency": "GBP"}
     serializer_class = RevenueSourceSerializer
 
     def create_row(self, values: dict[str, Any]) -> RevenueSource:

@@ -29,7 +29,9 @@ class TextOrNull(fields.TextField):
     """Text that is written as null where there is none."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        super().__init__(**{"allow_null": True, "allow_blank": True, "required": False, **kwargs}, max_length=TEXT_LENGTHS[name])
+        super().__init__(
+            **{"allow_null": True, "allow_blank": True, "required": False, **kwargs}, max_length=TEXT_LENGTHS[name]
+        )
 
     def to_representation(self, value: str) -> str | None:
         """The text."""
@@ -105,6 +107,17 @@ class RevenueViews(ReadViews):
 
     model = RevenueEvent
     resource = "revenues"
+    example = {
+        "external_id": "invoice_123",
+        "external_product_identifier": "sku_annual_pro",
+        "partner_external_id": "p_lighthouse",
+        "territory": "United Kingdom",
+        "payee_hint": None,
+        "original_external_id": None,
+        "reason": None,
+        "metadata": {"campaign": "spring"},
+        "outcome": "created",
+    }
     serializer_class = RevenueSerializer
     filterset_class = RevenueFilter
     paging = LedgerPages(25)
@@ -113,7 +126,7 @@ class RevenueViews(ReadViews):
         """Rows that move money, with what a page shows of their partner."""
         return rows.filter(amount__isnull=False).select_related("partner")
 
-    def total(self, rows: QuerySet[Any]) -> int | None:  # noqa: ARG002
+    def total(self, rows: QuerySet[Any]) -> int | None:
         """Of the unfiltered list, from the rollups."""
         is_filtered = set(self.request.query_params) - set(self.paging.parameters)
         return None if is_filtered else count_with_amount(self.workspace)
@@ -132,7 +145,5 @@ class RevenueViews(ReadViews):
         """Post up to 100 records; each lands, is skipped as a duplicate, or fails alone."""
         media_type(request)
         decoded = decoding.REVENUES.batch(self.raw_body(request), limit=BATCH_LIMIT)
-        outcomes = services.ingest_revenues(
-            self.workspace, actor=self.actor, records=decoded.records, now=now()
-        )
+        outcomes = services.ingest_revenues(self.workspace, actor=self.actor, records=decoded.records, now=now())
         return HttpResponse(batch_answer(outcomes, revenue_answer, request, limit=BATCH_LIMIT), content_type=JSON)

@@ -7,6 +7,7 @@ beyond doubt. Anything else goes through `diagnosis`, which alone decides and al
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, DecimalException
 from itertools import chain, compress, repeat
 from operator import attrgetter, is_
 from typing import Any, Final, Generic, TypeAlias
@@ -37,6 +38,10 @@ SIGNED_LINES: Final = re.compile(
 """Lines of type (or nothing) and amount, in which every amount has the form and sign that its type demands."""
 
 
+UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, DecimalException)
+"""What the fast reading raises at anything out of the ordinary."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded(Generic[AnyRecord]):
     """The records of one body in their order; a refusal stands in the place of an unreadable one."""
@@ -50,12 +55,12 @@ class RecordDecoder(Generic[AnyRecord]):
 
     def __init__(self, kind: type[AnyRecord]) -> None:
         envelope = msgspec.defstruct("Envelope", [("records", list[kind])], forbid_unknown_fields=True)  # type: ignore[valid-type]
-        self._kind = kind
+        self._kind: type[AnyRecord] = kind
         self._fields = tuple(field.name for field in msgspec.structs.fields(kind))
         self._columns = attrgetter(*self._fields)
         self._needs_amount = kind is not EventRecord
-        self._one = msgspec.json.Decoder(kind, float_hook=strict.decimal)
-        self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(envelope, float_hook=strict.decimal)
+        self._one: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(kind, float_hook=Decimal)
+        self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(envelope, float_hook=Decimal)
 
     def one(self, body: bytes) -> AnyRecord | DomainError:
         """The one record of `body`, or its refusal."""
@@ -87,8 +92,8 @@ class RecordDecoder(Generic[AnyRecord]):
 
     def lines(self, body: bytes, *, limit: int) -> Decoded[AnyRecord]:
         """One record per line (NDJSON); one empty line may end the body. Raises batch_limit."""
-        lines = body.split(b"\n")
-        if lines[-1].strip() == b"":
+        lines = body.split(b"\n") if body.strip() else []
+        if lines and not lines[-1].strip():
             lines.pop()
         _check_count(len(lines), limit)
         if (records := self._fast_lines(body)) is not None and len(records) == len(lines):
@@ -100,14 +105,14 @@ class RecordDecoder(Generic[AnyRecord]):
     def _fast_one(self, body: bytes) -> AnyRecord | None:
         try:
             record = self._one.decode(body)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         return record if self._is_beyond_doubt([record], body, 0) else None
 
     def _fast_batch(self, body: bytes, limit: int) -> list[AnyRecord] | None:
         try:
             records: list[AnyRecord] = self._many.decode(body).records
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         if not 1 <= len(records) <= limit or not self._is_beyond_doubt(records, body, 1):
             return None
@@ -116,7 +121,7 @@ class RecordDecoder(Generic[AnyRecord]):
     def _fast_lines(self, body: bytes) -> list[AnyRecord] | None:
         try:
             records = self._one.decode_lines(body)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         return records if records and self._is_beyond_doubt(records, body, 0) else None
 
@@ -207,10 +212,11 @@ def _moments_fit(column: Sequence[Any]) -> bool:
 def _metadata_fits(metadata: Sequence[dict[str, Any]]) -> bool:
     """What diagnosis.metadata_problem says of each, for all at once: mostly there are only short texts."""
     values = list(chain.from_iterable(map(dict.values, metadata)))
+    fit = [len(value) <= METADATA_TEXT_LENGTH if type(value) is str else is_storable(value) for value in values]
     return (
-        max(map(len, metadata)) <= METADATA_KEYS
-        and max(map(len, chain.from_iterable(metadata)), default=0) <= METADATA_KEY_LENGTH
-        and all(len(value) <= METADATA_TEXT_LENGTH if type(value) is str else is_storable(value) for value in values)
+        all(fit)
+        and max(map(len, metadata)) <= METADATA_KEYS
+        and max(map(len, chain.from_iterable(metadata))) <= METADATA_KEY_LENGTH
     )
 
 

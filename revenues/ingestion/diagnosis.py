@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from alliantra.errors import FIELD_CODES, DomainError, FieldProblem, Invalid
 from revenues.ingestion import strict
-from revenues.ingestion.records import TEXT_LENGTHS, EventRecord, Moment, RevenueRecord
+from revenues.ingestion.records import TEXT_LENGTHS, EventFields, Moment, RevenueRecord
 
 AMOUNT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?")
 SHORT_TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2})(Z|[+-][0-9]{2}:?[0-9]{2})")
@@ -25,9 +25,10 @@ METADATA_KEY_LENGTH: Final = 40
 METADATA_TEXT_LENGTH: Final = 500
 METADATA_NUMBER_DIGITS: Final = 20
 """A number in metadata has at most this many digits before, and as many after the point."""
+METADATA_NUMBERS: Final = 10**METADATA_NUMBER_DIGITS
 READ_ONLY: Final = frozenset({"id", "product_id", "outcome", "differences", "created_at", "updated_at"})
 
-AnyRecord = TypeVar("AnyRecord", RevenueRecord, EventRecord)
+AnyRecord = TypeVar("AnyRecord", bound=RevenueRecord | EventFields)
 
 
 class _Wrong(Exception):
@@ -55,7 +56,7 @@ def read_record(kind: type[AnyRecord], value: Any) -> AnyRecord | DomainError:
     return Invalid(problems)
 
 
-def contradictions(record: RevenueRecord | EventRecord) -> list[FieldProblem]:
+def contradictions(record: RevenueRecord | EventFields) -> list[FieldProblem]:
     """What is wrong between fields that are each right by themselves."""
     if isinstance(record, RevenueRecord):
         return _revenue_contradictions(record)
@@ -82,19 +83,14 @@ def metadata_problem(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None
 
 def is_storable(value: Any) -> bool:
     """Whether a metadata value other than text is a boolean, or a number of modest length."""
-    match value:
-        case bool():
-            return True
-        case int():
-            return abs(value) < 10**METADATA_NUMBER_DIGITS
-        case Decimal():
-            exponent = value.as_tuple().exponent
-            return (
-                isinstance(exponent, int)
-                and exponent >= -METADATA_NUMBER_DIGITS
-                and value.adjusted() < METADATA_NUMBER_DIGITS
-            )
-    return False
+    kind = type(value)
+    if kind is int:
+        return -METADATA_NUMBERS < value < METADATA_NUMBERS
+    if kind is Decimal:
+        exponent = value.as_tuple().exponent
+        is_finite = isinstance(exponent, int)
+        return is_finite and exponent >= -METADATA_NUMBER_DIGITS and value.adjusted() < METADATA_NUMBER_DIGITS
+    return kind is bool
 
 
 def _revenue_contradictions(record: RevenueRecord) -> list[FieldProblem]:
@@ -114,7 +110,7 @@ def _sign_problems(pointer: str, kind: Any, amount: Any) -> list[FieldProblem]:
 
 
 @cache
-def _fields(kind: type[Any]) -> dict[str, Any]:
+def _fields(kind: Any) -> dict[str, Any]:
     return {field.name: field for field in msgspec.structs.fields(kind)}
 
 
@@ -123,7 +119,7 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-def _read_fields(kind: type[Any], value: dict[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:
+def _read_fields(kind: Any, value: dict[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:
     known = _fields(kind)
     parsed: dict[str, Any] = {}
     problems = [

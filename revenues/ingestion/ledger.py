@@ -1,13 +1,12 @@
 """The one shape that both vocabularies map to: a row of the ledger, in the form it is stored in; pure."""
 
 from collections.abc import Mapping
-from datetime import UTC
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec import UNSET, Struct
 
-from revenues.ingestion.records import EventRecord, RevenueRecord
+from revenues.ingestion.records import EventFields, RevenueRecord
 
 
 class LedgerRow(Struct, gc=False):
@@ -37,7 +36,7 @@ class LedgerRow(Struct, gc=False):
     partner_external_id: str | None
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """Where a record belongs, once its references are resolved. `channel` and `program` are the partner's."""
 
     source_id: str
@@ -91,7 +90,7 @@ def revenue_row(record: RevenueRecord, place: Place, identity: str, now: str) ->
         record.type,
         shortest(str(record.amount)),
         record.currency,
-        moment.astimezone(UTC).isoformat() if moment else now,
+        _utc(moment) if moment else now,
         place.partner_id,
         place.product_id,
         record.external_product_identifier or "",
@@ -109,7 +108,7 @@ def revenue_row(record: RevenueRecord, place: Place, identity: str, now: str) ->
     )
 
 
-def event_row(record: EventRecord, place: Place, identity: str, now: str, base_currency: str) -> LedgerRow:
+def event_row(record: EventFields, place: Place, identity: str, now: str, base_currency: str) -> LedgerRow:
     """The row that a record of `/v1/events` or `/v1/revenue` means."""
     moment, sent = record.occurred_at, record.revenue_amount
     amount = None if sent is None or sent is UNSET else shortest(str(sent))
@@ -122,7 +121,7 @@ def event_row(record: EventRecord, place: Place, identity: str, now: str, base_c
         (record.type or type_of(amount)) if amount is not None else None,
         amount,
         (record.currency or base_currency) if is_money else None,
-        moment.astimezone(UTC).isoformat() if moment else now,
+        _utc(moment) if moment else now,
         place.partner_id,
         place.product_id,
         record.product or "",
@@ -138,6 +137,10 @@ def event_row(record: EventRecord, place: Place, identity: str, now: str, base_c
         place.source_name,
         place.partner_external_id,
     )
+
+
+def _utc(moment: datetime) -> str:
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()
 
 
 def shortest(amount: str) -> str:
@@ -157,7 +160,7 @@ def type_of(amount: str) -> str:
 
 
 def differences(
-    record: RevenueRecord | EventRecord, sent: LedgerRow, stored: LedgerRow, columns: Mapping[str, str]
+    record: RevenueRecord | EventFields, sent: LedgerRow, stored: LedgerRow, columns: Mapping[str, str]
 ) -> list[str]:
     """Names of the fields that were sent with another value than the stored row has.
 
@@ -178,11 +181,9 @@ def _is_sent(value: Any) -> bool:
 
 
 def _is_same(sent: Any, stored: Any) -> bool:
-    """Equality by JSON type: the number 3 is not the text "3", and true is not 1."""
-    if isinstance(sent, dict):
-        return sent.keys() == stored.keys() and all(_is_same(value, stored[key]) for key, value in sent.items())
-    return _kind(sent) is _kind(stored) and sent == stored
+    """Equality by JSON type. The number 3 is not the text "3"; that true is not 1 Python has to be told."""
+    return sent == stored and (not isinstance(sent, dict) or _booleans(sent) == _booleans(stored))
 
 
-def _kind(value: Any) -> type:
-    return Decimal if isinstance(value, int | Decimal) and not isinstance(value, bool) else type(value)
+def _booleans(metadata: Mapping[str, Any]) -> set[str]:
+    return {key for key, value in metadata.items() if value is True or value is False}

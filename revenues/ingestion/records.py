@@ -41,7 +41,7 @@ Amount: TypeAlias = Any
 Metadata: TypeAlias = dict[str, Any]
 
 
-class RevenueRecord(Struct, forbid_unknown_fields=True, kw_only=True):
+class RevenueRecord(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     """One record of `/api/v1/revenues`. UNSET: not sent."""
 
     type: RevenueTypeName
@@ -60,11 +60,11 @@ class RevenueRecord(Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: Metadata | None | UnsetType = UNSET
 
 
-class EventRecord(Struct, forbid_unknown_fields=True, kw_only=True):
-    """One record of `/v1/events`. UNSET: not sent."""
+class EventFields(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """What both records of `/v1` share. UNSET: not sent."""
 
     partner_id: Name200
-    event_type: EventTypeName
+    event_type: EventTypeName | None | UnsetType = UNSET
     revenue_amount: Amount | None | UnsetType = UNSET
     currency: Currency | None | UnsetType = UNSET
     type: RevenueTypeName | None | UnsetType = UNSET
@@ -79,13 +79,13 @@ class EventRecord(Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: Metadata | None | UnsetType = UNSET
 
 
-class PaidEventRecord(EventRecord, forbid_unknown_fields=True, kw_only=True):
-    """One record of `/v1/revenue`: the amount is required, the event a transaction unless it says otherwise."""
+class EventRecord(EventFields, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """One record of `/v1/events`: says what happened, and may have an amount."""
+
+    event_type: EventTypeName
+
+
+class PaidEventRecord(EventFields, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """One record of `/v1/revenue`: has an amount, and is a transaction unless it says otherwise."""
 
     revenue_amount: Amount
-    event_type: EventTypeName | None | UnsetType = UNSET
-
-
-Record: TypeAlias = RevenueRecord | EventRecord
-
-

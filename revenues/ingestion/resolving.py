@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from alliantra.errors import FIELD_CODES, FieldProblem, Invalid
+from alliantra.statements import run
 from alliantra.workspaces.locks import share_name
 from alliantra.workspaces.models import Workspace
 from revenues.ingestion.ledger import Place
-from revenues.ingestion.records import EventRecord, RevenueRecord
-from revenues.ingestion.statements import run
+from revenues.ingestion.records import EventFields, RevenueRecord
 from revenues.models import DEFAULT_SOURCE, MAPPING_LOCK
 
 _RESOLVE: Final = """
@@ -126,7 +126,7 @@ def revenue_places(workspace: Workspace, records: Iterable[RevenueRecord]) -> li
     return [places[key] for key in keys]
 
 
-def event_places(workspace: Workspace, records: Iterable[EventRecord]) -> list[Place | Invalid]:
+def event_places(workspace: Workspace, records: Iterable[EventFields]) -> list[Place | Invalid]:
     """Where each record of `/v1` belongs."""
     keys = [(record.source or None, record.partner_id, record.product or None) for record in records]
     distinct = set(keys)

@@ -6,7 +6,7 @@ from itertools import compress
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg.errors
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from msgspec import Struct
 from uuid_utils import uuid7
 
@@ -24,10 +24,12 @@ from revenues.ingestion.ledger import (
     event_row,
     revenue_row,
 )
-from revenues.ingestion.records import EventRecord, RevenueRecord
+from revenues.ingestion.records import EventFields, RevenueRecord
 from revenues.ingestion.resolving import event_places, revenue_places
 
 ATTEMPTS: Final = 5
+SAMPLE: Final = 8
+"""How many rows of a batch are looked up to learn whether it was sent before."""
 _TRANSIENT: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
@@ -39,7 +41,7 @@ class Landed(Struct, gc=False):
 
 
 Outcome: TypeAlias = Landed | DomainError
-AnyRecord = TypeVar("AnyRecord", RevenueRecord, EventRecord)
+AnyRecord = TypeVar("AnyRecord", bound=RevenueRecord | EventFields)
 
 
 @transaction.atomic(savepoint=False)
@@ -57,13 +59,13 @@ def ingest_revenues(
 
 @transaction.atomic(savepoint=False)
 def ingest_events(
-    workspace: Workspace, *, actor: Actor, records: Sequence[EventRecord | DomainError], now: datetime
+    workspace: Workspace, *, actor: Actor, records: Sequence[EventFields | DomainError], now: datetime
 ) -> list[Outcome]:
     """Take in records of `/v1/events` or `/v1/revenue`; one outcome per record, in their order."""
     moment = now.astimezone(UTC).isoformat()
     currency = workspace.base_currency
 
-    def to_row(record: EventRecord, place: Place) -> LedgerRow:
+    def to_row(record: EventFields, place: Place) -> LedgerRow:
         return event_row(record, place, str(uuid7()), moment, currency)
 
     return _ingest(workspace, actor, records, moment, event_places, to_row, EVENT_COLUMNS)
@@ -122,19 +124,25 @@ def _written(
 def _insert(workspace: Workspace, rows: list[LedgerRow], moment: str) -> dict[writing.Key, LedgerRow]:
     """Insert what is not there yet; return what is.
 
-    One row alone can be in no deadlock. Many are tried again after one. If the first of many is there
-    already, all are most likely sent again, and looking them up costs less than failing to insert them.
+    A few of many are looked up first. If one is there already, most are likely sent again, and looking
+    all up costs less than failing to insert them.
     """
     if len(rows) == 1:
         return writing.insert(workspace, rows, now=moment)
-    existing = writing.stored(workspace, rows) if writing.stored(workspace, rows[:1]) else {}
+    existing = writing.stored(workspace, rows) if writing.stored(workspace, rows[:: -(-len(rows) // SAMPLE)]) else {}
     rest = [row for row in rows if (row.source_id, row.external_id) not in existing] if existing else rows
     return existing | _insert_persistently(workspace, rest, moment) if rest else existing
 
 
-def _insert_persistently(
-    workspace: Workspace, rows: list[LedgerRow], moment: str
-) -> dict[writing.Key, LedgerRow]:
+def _insert_persistently(workspace: Workspace, rows: list[LedgerRow], moment: str) -> dict[writing.Key, LedgerRow]:
+    """Insert as if all were new; if some are not, by the way that leaves them out; again after a deadlock."""
+    try:
+        with transaction.atomic():
+            writing.insert_new(workspace, rows, now=moment)
+            return {}
+    except (IntegrityError, OperationalError) as error:
+        if not isinstance(error.__cause__, (psycopg.errors.UniqueViolation, *_TRANSIENT)):
+            raise
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic():

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
+from alliantra.statements import run
 from alliantra.workspaces.models import Workspace
 from revenues.ingestion.ledger import LedgerRow, shortest
-from revenues.ingestion.statements import run
+from revenues.rollups import DELTA_INSERT
 
 _TYPES: Final = {
     "id": "uuid",
@@ -41,6 +42,7 @@ _VALUES: Final = ", ".join(
 _ARRAYS: Final = ", ".join(
     f"string_to_array(%s, %s, ''){'' if kind == 'text' else f'::{kind}[]'}" for kind in _TYPES.values()
 )
+_ON_CONFLICT: Final = "ON CONFLICT (workspace_id, source_id, external_id) DO NOTHING"
 _INSERT: Final = f"""
 WITH inserted AS (
     INSERT INTO revenues_revenueevent (workspace_id, created_at, updated_at, {_NAMES}, metadata)
@@ -48,19 +50,19 @@ WITH inserted AS (
     FROM ROWS FROM (unnest({_ARRAYS}), jsonb_array_elements(%s::jsonb)) WITH ORDINALITY
          AS arrived ({_NAMES}, metadata, position)
     ORDER BY arrived.source_id, arrived.external_id COLLATE "C", arrived.position
-    ON CONFLICT (workspace_id, source_id, external_id) DO NOTHING
-    RETURNING source_id, partner_id, product_id, channel, program, territory, currency, event_type, type,
+    {_ON_CONFLICT}
+    RETURNING workspace_id, source_id, partner_id, product_id, channel, program, territory, currency, event_type, type,
               (occurred_at AT TIME ZONE %s)::date AS day, amount
 ), summed AS (
-    INSERT INTO revenues_rollupdelta (workspace_id, day, source_id, partner_id, product_id, channel, program,
-                                      region, currency, event_type, type, events, amount)
-    SELECT %s::uuid, day, source_id, partner_id, product_id, channel, program, territory, currency, event_type, type,
-           count(*), coalesce(sum(amount), 0)
+    SELECT workspace_id, day, source_id, partner_id, product_id, channel, program, territory AS region, currency,
+           event_type, type, count(*) AS events, coalesce(sum(amount), 0) AS amount
     FROM inserted
-    GROUP BY day, source_id, partner_id, product_id, channel, program, territory, currency, event_type, type
-)
+    GROUP BY workspace_id, day, source_id, partner_id, product_id, channel, program, territory, currency,
+             event_type, type
+), delta AS ({DELTA_INSERT})
 SELECT count(*) FROM inserted
 """  # noqa: S608 - built of our own names
+_INSERT_NEW: Final = _INSERT.replace(_ON_CONFLICT, "")
 # Two writers of the same keys insert them in the same order, so that neither waits for the other in a circle.
 _STORED_COLUMNS: Final = """
 event.id::text, event.source_id::text, event.external_id, event.event_type, event.type, event.amount::text,
@@ -100,13 +102,24 @@ Key = tuple[str, str]
 
 def insert(workspace: Workspace, rows: Sequence[LedgerRow], *, now: str) -> dict[Key, LedgerRow]:
     """Write `rows`, whose keys differ, with their rollups; return the rows that were there before, by key."""
-    columns = [[value or "" for value in column] for column in zip(*map(_columns, rows), strict=True)]
+    [[inserted]] = run(_INSERT, _parameters(workspace, rows, now))
+    return {} if inserted == len(rows) else stored(workspace, rows)
+
+
+def insert_new(workspace: Workspace, rows: Sequence[LedgerRow], *, now: str) -> None:
+    """The same for rows that are most likely new, an eighth cheaper. Raises IntegrityError if one is not."""
+    run(_INSERT_NEW, _parameters(workspace, rows, now))
+
+
+def _parameters(workspace: Workspace, rows: Sequence[LedgerRow], now: str) -> list[Any]:
+    columns = [
+        [value or "" for value in column] if name in _NULLABLE else column
+        for name, column in zip(_TYPES, zip(*map(_columns, rows), strict=True), strict=True)
+    ]
     separator, texts = _joined(columns)
     arrays = [parameter for text in texts for parameter in (text, separator)]
     metadata = _encode([row.metadata for row in rows]).decode()
-    parameters = [workspace.pk, now, now, *arrays, metadata, workspace.timezone, workspace.pk]
-    [[inserted]] = run(_INSERT, parameters)
-    return {} if inserted == len(rows) else stored(workspace, rows)
+    return [workspace.pk, now, now, *arrays, metadata, workspace.timezone]
 
 
 def stored(workspace: Workspace, rows: Sequence[LedgerRow]) -> dict[Key, LedgerRow]:
@@ -129,7 +142,7 @@ def originals(workspace: Workspace, keys: Sequence[Key]) -> dict[Key, tuple[str 
 def stored_row(values: tuple[Any, ...]) -> LedgerRow:
     """A row of _STORED_COLUMNS in the form that records map to."""
     amount, occurred_at, metadata, created_at = values[5], values[7], values[18], values[19]
-    return LedgerRow(
+    columns: tuple[Any, ...] = (
         *values[:5],
         None if amount is None else shortest(amount),
         values[6],
@@ -139,10 +152,11 @@ def stored_row(values: tuple[Any, ...]) -> LedgerRow:
         _iso(created_at),
         *values[20:],
     )
+    return LedgerRow(*columns)
 
 
 def _iso(text: str) -> str:
-    """PostgreSQL's text of a time in UTC, as Python writes it: 2026-05-31 10:00:00.5 → 2026-05-31T10:00:00.500000+00:00."""
+    """PostgreSQL's text of a time in UTC as Python writes it: 2026-05-31 10:00:00 → 2026-05-31T10:00:00+00:00."""
     seconds, _, fraction = text.partition(".")
     return f"{seconds[:10]}T{seconds[11:]}.{fraction:0<6}+00:00" if fraction else f"{text[:10]}T{text[11:]}+00:00"
 

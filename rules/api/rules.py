@@ -173,6 +173,16 @@ class RuleViews(ConfigurationViews):
 
     model = Rule
     resource = "rules"
+    example = {
+        "external_id": "rule_partner_20_percent",
+        "name": "Partner 20 percent",
+        "valid_from": "2026-01-01",
+        "valid_to": None,
+        "scope": {"territories": ["United Kingdom"]},
+        "metadata": {"contract": "2026-17"},
+        "saved_by": "Ada North",
+        "operation": "create_or_update",
+    }
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
 

@@ -21,6 +21,27 @@ from rules.api.rules import IdField, refuse_body
 from rules.models import CalculationRun, ExceptionCode, RunStatus, TieBreak
 
 
+RUN_EXAMPLE = {
+    "status": "calculated",
+    "period_start": "2026-05-01",
+    "period_end": "2026-05-31",
+    "currency": "GBP",
+    "revenue_source_ids": None,
+    "basis_total": "2400.000",
+    "ledger_total": "2400.000",
+    "allocated_total": "1920.000",
+    "items_total": "1920.000",
+    "remainder_total": "480.000",
+    "exceptions_total": "0.000",
+    "adjustments_total": "0.000",
+    "difference": "0.000",
+    "progress": 100,
+    "holds": True,
+    "digest": "6a407dfce231b031fca329f774f4bbe05f2a31e74cc8e057014d2f58e48d2a6d",
+    "failure_reason": "",
+}
+
+
 class RowCheckSerializer(serializers.Serializer[Any]):
     """Per row: items and remainder add up to the amount. Checked for every row of the ledger."""
 
@@ -136,6 +157,7 @@ class RunViews(WriteViews):
 
     model = CalculationRun
     resource = "runs"
+    example = RUN_EXAMPLE
     serializer_class = RunSerializer
     filterset_class = RunFilter
 
@@ -160,6 +182,16 @@ class RunResultViews(WorkspaceViewSet):
     model = CalculationRun
     resource = "runs"
     further_problems = (409,)
+    example = {
+        "payee_external_id": "partner_001",
+        "payee_name": "Northwind Partner",
+        "revenue_external_id": "invoice_123",
+        "currency": "GBP",
+        "basis": "249.000",
+        "amount": "49.800",
+        "total": "1680.000",
+        "items": 7,
+    }
 
     def calculated_run(self) -> CalculationRun:
         """The run that the address names. Raises run_not_calculated."""

@@ -2,8 +2,9 @@
 
 A version that requires partner P and product A or B is filed under (P, A) and (P, B), in the group
 of all versions that are filed by partner and product. A row looks once into each group, under its
-own values, and so meets hardly any version that it does not match, however many there are. Groups
-are made for each interval between the moments at which some window opens or closes.
+own values, and so meets hardly any version that it does not match, however many there are. Time is
+cut into intervals by the moments at which some window opens or closes; what a group offers under a
+key is narrowed to the versions open in the current one.
 """
 
 from bisect import bisect_right
@@ -12,7 +13,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
-from math import prod
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -22,8 +22,6 @@ from rules.engine.matching import TieBreak, decided_by, rank
 
 FILED_AT_MOST = 64
 """Places in which one version may be filed; requirements beyond are checked on the row instead."""
-INTERVALS_KEPT = 64
-"""Intervals whose groups are kept at once. Rows come in the order of time, so few are in use."""
 
 Check = Callable[[Row], bool]
 METADATA = "metadata."
@@ -48,37 +46,58 @@ class _Requirement(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A filed version: its place in the winning order, and what remains to be checked on the row."""
+    """A filed version: its place in the winning order, and what remains to be checked on the row.
+
+    It is open in the intervals from `opens` up to, not including, `closes`.
+    """
 
     place: int
     checks: tuple[Check, ...]
+    opens: int
+    closes: int
 
 
 class _Filing(NamedTuple):
     """Where one version is filed: under every combination of `values` in `dimensions`."""
 
-    version: RuleVersion
     dimensions: tuple[str, ...]
     values: tuple[frozenset[Hashable], ...]
     candidate: _Candidate
 
 
-class _Group(NamedTuple):
-    """Versions filed by the same dimensions. `first` is the best place among them.
+class _Group:
+    """Versions filed by the same dimensions, best first under each key. `first` is the best place of all."""
 
-    `read` takes from a row's probe the key under which they are filed, or the keys if there are several.
-    """
+    __slots__ = ("filed", "first", "open", "read")
 
-    first: int
-    read: Callable[[Any], Any]
-    filed: dict[Hashable, list[_Candidate]]
+    def __init__(self, first: int, read: Callable[[Any], Any]) -> None:
+        self.first = first
+        self.read = read
+        self.filed: dict[Hashable, list[_Candidate]] = {}
+        self.open: dict[Hashable, list[_Candidate]] = {}
 
+    def offered(self, key: Hashable, interval: int) -> Sequence[_Candidate]:
+        """Candidates of one key that matter in one interval."""
+        if key not in self.filed:
+            return ()
+        candidates = self.open.get(key)
+        if candidates is None:
+            candidates = self.open[key] = self._narrowed(key, interval)
+        return candidates
 
-class _Groups(NamedTuple):
-    """What is open in one interval, each list best first: groups read by one key, and by several."""
+    def _narrowed(self, key: Hashable, interval: int) -> list[_Candidate]:
+        """Those open in the interval.
 
-    by_one: list[_Group]
-    by_several: list[_Group]
+        Up to the second that needs no check: what comes later can neither win nor decide.
+        """
+        kept, sure = [], 0
+        for candidate in self.filed[key]:
+            if candidate.opens <= interval < candidate.closes:
+                kept.append(candidate)
+                sure += not candidate.checks
+                if sure == 2:
+                    break
+        return kept
 
 
 class RuleIndex:
@@ -87,49 +106,52 @@ class RuleIndex:
     def __init__(self, versions: Sequence[RuleVersion]) -> None:
         self.versions = sorted(versions, key=rank)
         self._ranks = [rank(version) for version in self.versions]
-        self._filings = _filings(self.versions)
         self._bounds = _interval_bounds(self.versions)
-        self._metadata_keys = sorted({key for filing in self._filings for key in _metadata_keys(filing.dimensions)})
-        self._intervals: dict[int, _Groups] = {}
+        self._interval = 0
+        filings = _filings(self.versions, self._bounds)
+        self._metadata_keys = sorted({key for filing in filings for key in _metadata_keys(filing.dimensions)})
+        self._by_one, self._by_several = _groups(filings, self._metadata_keys)
 
     def winner(self, row: Row) -> Win | None:
         """The version that wins the row, and by which comparison; None if none matches."""
-        groups = self._groups(row.occurred_at)
+        if self._bounds:
+            self._turn_to(bisect_right(self._bounds, row.occurred_at))
+        interval = self._interval
         probe: tuple[Any, ...] = row
         if self._metadata_keys:
             probe = (*row, *[typed(row.metadata.get(key)) for key in self._metadata_keys])
         nowhere = len(self.versions)
         best = second = nowhere
-        for first, read, filed in groups.by_one:
-            if first >= second:
+        for group in self._by_one:
+            if group.first >= second:
                 break
-            if candidates := filed.get(read(probe)):
+            if candidates := group.offered(group.read(probe), interval):
                 best, second = _better(candidates, row, best, second)
-        for first, read, filed in groups.by_several:
-            if first >= second:
+        for group in self._by_several:
+            if group.first >= second:
                 break
-            for key in read(probe):
-                best, second = _better(filed.get(key, ()), row, best, second)
+            for key in group.read(probe):
+                best, second = _better(group.offered(key, interval), row, best, second)
+        return self._win(best, second)
+
+    def _win(self, best: int, second: int) -> Win | None:
+        nowhere = len(self.versions)
         if best == nowhere:
             return None
         runner_up = self._ranks[second] if second != nowhere else None
         return Win(self.versions[best], decided_by(self._ranks[best], runner_up))
 
-    def _groups(self, moment: datetime) -> _Groups:
-        """Groups of the versions whose window is open at `moment`."""
-        interval = bisect_right(self._bounds, moment)
-        groups = self._intervals.get(interval)
-        if groups is None:
-            if len(self._intervals) >= INTERVALS_KEPT:
-                self._intervals.clear()
-            open_now = [filing for filing in self._filings if _is_open(filing.version, moment)]
-            groups = self._intervals[interval] = _group(open_now, self._metadata_keys)
-        return groups
+    def _turn_to(self, interval: int) -> None:
+        """Forget what was narrowed to another interval. Rows come in the order of time, so that is seldom."""
+        if interval != self._interval:
+            self._interval = interval
+            for group in (*self._by_one, *self._by_several):
+                group.open.clear()
 
 
 def _better(candidates: Iterable[_Candidate], row: Row, best: int, second: int) -> tuple[int, int]:
     """The two best places after looking at more candidates, which come best first."""
-    for place, checks in candidates:
+    for place, checks, _, _ in candidates:
         if place >= second:
             break
         if place != best and (not checks or all(check(row) for check in checks)):
@@ -143,34 +165,16 @@ def _interval_bounds(versions: Sequence[RuleVersion]) -> list[datetime]:
     return sorted(moment.astimezone(UTC) for moment in moments)
 
 
-def _is_open(version: RuleVersion, moment: datetime) -> bool:
-    has_begun = version.starts_at is None or moment >= version.starts_at
-    return has_begun and (version.ends_at is None or moment < version.ends_at)
-
-
-def _group(filings: Iterable[_Filing], metadata_keys: Sequence[str]) -> _Groups:
-    """Filings, which come in winning order, by their dimensions."""
+def _groups(filings: Iterable[_Filing], metadata_keys: Sequence[str]) -> tuple[list[_Group], list[_Group]]:
+    """Filings, which come in winning order, by their dimensions: groups read by one key, and by several."""
     groups: dict[tuple[str, ...], _Group] = {}
-    for _, dimensions, values, candidate in filings:
+    for dimensions, values, candidate in filings:
         if dimensions not in groups:
-            groups[dimensions] = _Group(candidate.place, _reader(dimensions, metadata_keys), {})
-        filed = groups[dimensions].filed
+            groups[dimensions] = _Group(candidate.place, _reader(dimensions, metadata_keys))
         for combination in product(*values):
-            filed.setdefault(_key(combination), []).append(candidate)
-    for group in groups.values():
-        for key, candidates in group.filed.items():
-            group.filed[key] = list(_up_to_second_sure(candidates))
+            groups[dimensions].filed.setdefault(_key(combination), []).append(candidate)
     by_one = [group for dimensions, group in groups.items() if SEVERAL not in dimensions]
-    return _Groups(by_one, [group for dimensions, group in groups.items() if SEVERAL in dimensions])
-
-
-def _up_to_second_sure(candidates: Iterable[_Candidate]) -> Iterator[_Candidate]:
-    """Candidates up to the second that needs no check: what comes later can neither win nor decide."""
-    sure = 0
-    for candidate in candidates:
-        if sure < 2:
-            yield candidate
-        sure += not candidate.checks
+    return by_one, [group for dimensions, group in groups.items() if SEVERAL in dimensions]
 
 
 def _reader(dimensions: tuple[str, ...], metadata_keys: Sequence[str]) -> Callable[[Any], Any]:
@@ -200,28 +204,40 @@ def _metadata_keys(dimensions: Iterable[str]) -> Iterator[str]:
     return (name.removeprefix(METADATA) for name in dimensions if name.startswith(METADATA))
 
 
-def _filings(versions: Sequence[RuleVersion]) -> list[_Filing]:
+def _filings(versions: Sequence[RuleVersion], bounds: Sequence[datetime]) -> list[_Filing]:
     """Where each version is filed: by its rarest listed values first, as far as FILED_AT_MOST allows."""
     requirements = [_requirements(version) for version in versions]
     popularity = Counter((need.dimension, value) for needs in requirements for need in needs for value in need.values)
-    return [
-        _filing(place, version, needs, popularity)
-        for place, (version, needs) in enumerate(zip(versions, requirements, strict=True))
-    ]
+    filings = []
+    for place, (version, needs) in enumerate(zip(versions, requirements, strict=True)):
+        chosen = _chosen(needs, popularity)
+        dimensions = tuple(sorted(chosen))
+        checks = tuple(need.check for need in needs if chosen.get(need.dimension) is not need)
+        candidate = _Candidate(place, checks, *_intervals(version, bounds))
+        filings.append(_Filing(dimensions, tuple(chosen[name].values for name in dimensions), candidate))
+    return filings
 
 
-def _filing(place: int, version: RuleVersion, needs: list[_Requirement], popularity: Counter[Any]) -> _Filing:
+def _chosen(needs: Iterable[_Requirement], popularity: Counter[Any]) -> dict[str, _Requirement]:
+    """Requirements to file a version by, one per dimension."""
+
     def commonness(need: _Requirement) -> int:
         return max(popularity[need.dimension, value] for value in need.values)
 
     chosen: dict[str, _Requirement] = {}
+    places = 1
     for need in sorted((need for need in needs if need.values), key=commonness):
-        combinations = prod(len(other.values) for other in chosen.values()) * len(need.values)
-        if need.dimension not in chosen and (not chosen or combinations <= FILED_AT_MOST):
+        if need.dimension not in chosen and (not chosen or places * len(need.values) <= FILED_AT_MOST):
             chosen[need.dimension] = need
-    dimensions = tuple(sorted(chosen))
-    checks = tuple(need.check for need in needs if chosen.get(need.dimension) is not need)
-    return _Filing(version, dimensions, tuple(chosen[name].values for name in dimensions), _Candidate(place, checks))
+            places *= len(need.values)
+    return chosen
+
+
+def _intervals(version: RuleVersion, bounds: Sequence[datetime]) -> tuple[int, int]:
+    """The intervals in which the version's window is open: from the first up to, not including, the second."""
+    opens = 0 if version.starts_at is None else bisect_right(bounds, version.starts_at)
+    closes = len(bounds) + 1 if version.ends_at is None else bisect_right(bounds, version.ends_at)
+    return opens, closes
 
 
 def _requirements(version: RuleVersion) -> list[_Requirement]:

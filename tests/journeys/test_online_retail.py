@@ -1,6 +1,5 @@
 """209,029 real invoice lines over HTTP: revenue in, every payee's amount out, to the penny."""
 
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from alliantra.api.renderers import encode
@@ -33,11 +33,14 @@ WITH_PARTNER, WITHOUT_PARTNER = 1_000, 100
 """Records per batch: /v1 for lines with a partner, /api/v1 for the others."""
 
 
+_exactly = msgspec.json.Decoder(float_hook=Decimal)
+
+
 def send(client: httpx.Client, method: str, path: str, document: Any) -> Any:
     """Answer of a call that must succeed, Decimals kept."""
     answer = client.request(method, path, content=encode(document), headers={"Content-Type": "application/json"})
     assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
-    return json.loads(answer.content, parse_float=Decimal)
+    return _exactly.decode(answer.content)
 
 
 def in_batches(rows: Sequence[Any], size: int) -> list[Sequence[Any]]:

@@ -1,18 +1,23 @@
 """Plain makers of rows that the tests of rules and runs stand on."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+
+from django.db import connections
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from partners.models import Payee
 from partners.services import create_payee
 from revenues.models import RevenueEvent, RevenueSource, RevenueType
+from rules import calculation
 from rules.models import CalculationRun, Rule
-from rules.services import create_rule
+from rules.services import create_rule, request_run
 
+MAY: dict[str, Any] = {"period_start": date(2026, 5, 1), "period_end": date(2026, 5, 31), "currency": "GBP"}
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 
 
@@ -67,3 +72,32 @@ def payee_totals(run: CalculationRun) -> dict[str, list[Decimal]]:
     for item in run.items.select_related("payee").order_by("id"):
         totals.setdefault(item.payee.external_id, []).append(item.amount)
     return totals
+
+
+def calculated(actor: Actor, **values: Any) -> CalculationRun:
+    """A run of May 2026 in GBP unless told otherwise, calculated here and now."""
+    run = request_run(actor=actor, **{**MAY, **values})
+    calculation.calculate(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def in_parallel(count: int, act: Callable[[int], object]) -> None:
+    """Call `act` in that many threads, each with its own connection; what one raises, the test raises."""
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            act(number)
+        except BaseException as failure:
+            failures.append(failure)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

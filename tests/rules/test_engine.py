@@ -135,10 +135,9 @@ def test_the_index_finds_the_winner_that_testing_every_rule_finds(
 
 
 @given(plain_rules(), st.lists(rows(), max_size=8))
-def test_filing_and_forgetting_change_no_winner(rules: list[PlainRule], ledger: list[Row]) -> None:
+def test_how_rules_are_filed_changes_no_winner(rules: list[PlainRule], ledger: list[Row]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "FILED_AT_MOST", 1)
-        patch.setattr(index, "INTERVALS_KEPT", 1)
         compiled = RuleIndex([version(rule, "UTC") for rule in rules])
         for row in ledger:
             win = compiled.winner(row)
