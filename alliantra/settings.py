@@ -219,11 +219,20 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
+# A message that waited longer than its period has a younger one behind it.
 CELERY_BEAT_SCHEDULE = {
-    "workers.heartbeat": {"task": "alliantra.workspaces.tasks.record_heartbeat", "schedule": 5.0},
-    "runs.sweep": {"task": "rules.tasks.sweep_runs", "schedule": 10.0},
-    "rollups.fold": {"task": "revenues.tasks.fold_rollups", "schedule": 60.0},
-    "idempotency.purge": {"task": "alliantra.workspaces.tasks.purge_idempotency", "schedule": 3_600.0},
+    "workers.heartbeat": {
+        "task": "alliantra.workspaces.tasks.record_heartbeat",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "runs.sweep": {"task": "rules.tasks.sweep_runs", "schedule": 10.0, "options": {"expires": 10}},
+    "rollups.fold": {"task": "revenues.tasks.fold_rollups", "schedule": 60.0, "options": {"expires": 60}},
+    "idempotency.purge": {
+        "task": "alliantra.workspaces.tasks.purge_idempotency",
+        "schedule": 3_600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 # -- Logs ----------------------------------------------------------------------------------------

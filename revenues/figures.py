@@ -25,7 +25,7 @@ from alliantra.workspaces.models import Workspace
 from revenues.models import EventType, ProductMapping, RevenueEvent, RevenueRollup
 
 NOTHING = Decimal(0)
-_AMOUNT: DecimalField[Any] = DecimalField(max_digits=30, decimal_places=6)
+_AMOUNT: DecimalField = DecimalField(max_digits=30, decimal_places=6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,9 @@ class RevenueEvent(WorkspaceModel):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["workspace", "created_at", "id"], name="event_created"),
+            models.Index(
+                fields=["workspace", "created_at", "id"], condition=Q(amount__isnull=False), name="event_created"
+            ),
             models.Index(fields=["workspace", "occurred_at", "id"], name="event_occurred"),
             models.Index(fields=["workspace", "partner", "occurred_at"], name="event_partner"),
             models.Index(

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 from django.db.models import Sum
 
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
-from revenues.models import RevenueRollup, RollupDelta
+from revenues.models import LedgerTotal, RollupDelta
 
 FOLD_LOCK: Final = "rollup fold"
 BATCH: Final = 1_000
@@ -59,29 +59,30 @@ _FROM_LEDGER: Final = """
            channel, program, territory AS region, currency, event_type, type, 1 AS events, coalesce(amount, 0) AS amount
     FROM revenues_revenueevent WHERE workspace_id = %(workspace)s
 """
+_CLEAR: Final = "DELETE FROM revenues_rollupbase WHERE workspace_id = %(workspace)s"
 # One statement sees one moment: events that arrive meanwhile are neither counted nor are their deltas deleted.
 _REBUILD: Final = f"""
 WITH gone AS (
     DELETE FROM revenues_rollupdelta WHERE workspace_id = %(workspace)s
 ), counted AS (
     INSERT INTO revenues_ledgertotal (id, workspace_id, revenues)
-    SELECT gen_random_uuid(), %(workspace)s, count(amount)
+    SELECT gen_random_uuid(), %(workspace)s, count(type)
     FROM revenues_revenueevent WHERE workspace_id = %(workspace)s
     ON CONFLICT (workspace_id) DO UPDATE SET revenues = EXCLUDED.revenues
 )
-INSERT INTO revenues_rollupbase AS base (id, {_KEY}, events, amount)
-SELECT gen_random_uuid(), {_KEY}, sum(events), sum(amount)
-FROM ({_FROM_LEDGER}
-    UNION ALL SELECT {_KEY}, 0, 0 FROM revenues_rollupbase WHERE workspace_id = %(workspace)s) AS truth
-GROUP BY {_KEY}
-ON CONFLICT ({_KEY}) DO UPDATE SET events = EXCLUDED.events, amount = EXCLUDED.amount
+INSERT INTO revenues_rollupbase (id, {_KEY}, events, amount)
+SELECT gen_random_uuid(), {_KEY}, sum(events), sum(amount) FROM ({_FROM_LEDGER}) AS ledger GROUP BY {_KEY}
 """  # noqa: S608
-_DROP_EMPTY: Final = "DELETE FROM revenues_rollupbase WHERE workspace_id = %(workspace)s AND events = 0 AND amount = 0"
 _DIFFERENCES: Final = f"""
-SELECT count(*), coalesce(sum(events), 0), coalesce(sum(amount), 0) FROM (
+SELECT count(*), coalesce(sum(events), 0), coalesce(sum(amount), 0),
+       (SELECT count(type) FROM revenues_revenueevent WHERE workspace_id = %(workspace)s)
+       - (SELECT coalesce(sum(revenues), 0) FROM revenues_ledgertotal WHERE workspace_id = %(workspace)s)
+       - (SELECT coalesce(sum(revenues), 0) FROM revenues_rollupdelta WHERE workspace_id = %(workspace)s)
+FROM (
     SELECT sum(events) AS events, sum(amount) AS amount
     FROM ({_FROM_LEDGER}
-        UNION ALL SELECT {_KEY}, -events, -amount FROM revenues_revenuerollup WHERE workspace_id = %(workspace)s) AS both_sides
+        UNION ALL
+        SELECT {_KEY}, -events, -amount FROM revenues_revenuerollup WHERE workspace_id = %(workspace)s) AS both_sides
     GROUP BY {_KEY}
     HAVING sum(events) <> 0 OR sum(amount) <> 0) AS differing
 """  # noqa: S608
@@ -89,17 +90,19 @@ SELECT count(*), coalesce(sum(events), 0), coalesce(sum(amount), 0) FROM (
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """How far the rollups are from the ledger: keys that differ, and by how much in sum."""
+    """How far the rollups are from the ledger: keys that differ, and by how much in sum; the count of revenues."""
 
-    keys: int
-    events: int
-    amount: Decimal
+    keys: int = 0
+    events: int = 0
+    amount: Decimal = Decimal(0)
+    revenues: int = 0
 
 
-def count_with_amount(workspace: Workspace) -> int:
-    """How many rows of the ledger move money."""
-    counted = RevenueRollup.objects.in_workspace(workspace).filter(type__isnull=False).aggregate(rows=Sum("events"))
-    return counted["rows"] or 0
+def count_revenues(workspace: Workspace) -> int:
+    """How many rows of the ledger move money, without counting them."""
+    folded = LedgerTotal.objects.in_workspace(workspace).aggregate(rows=Sum("revenues"))["rows"] or 0
+    arrived = RollupDelta.objects.in_workspace(workspace).aggregate(rows=Sum("revenues"))["rows"] or 0
+    return int(folded + arrived)
 
 
 @transaction.atomic
@@ -126,13 +129,17 @@ def rebuild(workspace: Workspace) -> None:
     """Make the rollups anew from the ledger, while ingestion goes on."""
     lock_name(workspace, FOLD_LOCK)
     with connection.cursor() as cursor:
-        cursor.execute(_REBUILD, [workspace.pk, workspace.timezone, workspace.pk, workspace.pk])
-        cursor.execute(_DROP_EMPTY, [workspace.pk])
+        cursor.execute(_CLEAR, _names(workspace))
+        cursor.execute(_REBUILD, _names(workspace))
 
 
 def verify(workspace: Workspace) -> Deviation:
     """Compare the rollups with the ledger, in one statement, so that ingestion may go on."""
     with connection.cursor() as cursor:
-        cursor.execute(_DIFFERENCES, [workspace.timezone, workspace.pk, workspace.pk])
-        keys, events, amount = cursor.fetchone()
-    return Deviation(keys, int(events), amount)
+        cursor.execute(_DIFFERENCES, _names(workspace))
+        keys, events, amount, revenues = cursor.fetchone()
+    return Deviation(keys, int(events), amount, int(revenues))
+
+
+def _names(workspace: Workspace) -> dict[str, Any]:
+    return {"workspace": workspace.pk, "timezone": workspace.timezone}

@@ -20,7 +20,7 @@ TIME_PATTERN = re.compile(
 )
 DATE_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 1970, 2200
-METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_TEXT_LENGTH = 50, 40, 500
+METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_TEXT_LENGTH, METADATA_EXPONENT = 50, 40, 500, 40
 
 
 class _Coded(serializers.Field):
@@ -258,6 +258,8 @@ class MetadataField(_Coded):
             self.refuse("invalid_type", "A metadata value is a string, a number or a boolean.")
         if isinstance(value, str) and len(value) > METADATA_TEXT_LENGTH:
             self.refuse("metadata_limit")
+        if isinstance(value, Decimal) and abs(value.adjusted()) > METADATA_EXPONENT:
+            self.refuse("out_of_range")
 
     def to_representation(self, value: dict[str, Any]) -> dict[str, Any]:
         """The object."""

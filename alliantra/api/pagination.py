@@ -48,7 +48,8 @@ class PageNumbers:
         self.default = default
 
     def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
-        """The asked page, ordered by created_at and id; a page past the end is empty."""
+        """The asked page, by created_at and id unless `rows` have an order; a page past the end is empty."""
+        rows = rows if rows.ordered else rows.order_by("created_at", "id")
         page = whole_number(request, "page", default=1, maximum=LAST_PAGE)
         size = whole_number(request, "per_page", default=self.default, maximum=self.maximum)
         if total is None:

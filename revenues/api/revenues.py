@@ -22,7 +22,7 @@ from revenues.api.pages import LedgerPages
 from revenues.ingestion import decoding, services
 from revenues.ingestion.records import TEXT_LENGTHS
 from revenues.models import RevenueEvent, RevenueType
-from revenues.rollups import count_with_amount
+from revenues.rollups import count_revenues
 
 
 class TextOrNull(fields.TextField):
@@ -129,7 +129,7 @@ class RevenueViews(ReadViews):
     def total(self, rows: QuerySet[Any]) -> int | None:
         """Of the unfiltered list, from the rollups."""
         is_filtered = set(self.request.query_params) - set(self.paging.parameters)
-        return None if is_filtered else count_with_amount(self.workspace)
+        return None if is_filtered else count_revenues(self.workspace)
 
     @extend_schema(responses=POSTED)
     def create(self, request: Request) -> HttpResponse:

@@ -137,8 +137,20 @@ class Migration(migrations.Migration):
                 ('types', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(null=True), size=None)),
                 ('events', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
                 ('amounts', django.contrib.postgres.fields.ArrayField(base_field=models.DecimalField(decimal_places=6, max_digits=30), size=None)),
+                ('revenues', models.BigIntegerField()),
                 ('workspace', models.ForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='workspaces.workspace')),
             ],
+        ),
+        migrations.CreateModel(
+            name='LedgerTotal',
+            fields=[
+                ('id', models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('revenues', models.BigIntegerField()),
+                ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('workspace',), name='ledgertotal_workspace')],
+            },
         ),
         migrations.AddIndex(
             model_name='product',
@@ -170,7 +182,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='revenueevent',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='event_created'),
+            index=models.Index(condition=models.Q(('amount__isnull', False)), fields=['workspace', 'created_at', 'id'], name='event_created'),
         ),
         migrations.AddIndex(
             model_name='revenueevent',

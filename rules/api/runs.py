@@ -20,7 +20,6 @@ from rules import services
 from rules.api.rules import IdField, refuse_body
 from rules.models import CalculationRun, ExceptionCode, RunStatus, TieBreak
 
-
 RUN_EXAMPLE = {
     "status": "calculated",
     "period_start": "2026-05-01",

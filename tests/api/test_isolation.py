@@ -47,7 +47,9 @@ REFERENCES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "body", "field", "make"), REFERENCES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("path", "body", "field", "make"), REFERENCES, ids=[f"{path} {field}" for path, _, field, _ in REFERENCES]
+)
 def test_a_foreign_id_in_a_body_reads_as_missing(
     path: str, body: dict[str, Any], field: str, make: Any, api: ApiClient, rival: Actor
 ) -> None:

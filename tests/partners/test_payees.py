@@ -47,3 +47,23 @@ def test_each_record_of_a_batch_lands_or_fails_alone(api: ApiClient) -> None:
     first = answer["data"][0]["response"]["data"]
     updated = api.put("/api/v1/payees/batch", {"records": [{"id": first["id"], "status": "inactive"}]}).json()
     assert updated["data"][0]["response"]["data"]["status"] == "inactive"
+
+
+def test_pages_are_in_the_order_of_creation_and_hold_each_row_once(api: ApiClient) -> None:
+    records = [{"name": f"P{number}"} for number in range(25)]
+    api.post("/api/v1/payees/batch", {"records": records})
+    first = api.get("/api/v1/payees").json()["data"][0]
+    api.put(f"/api/v1/payees/{first['id']}", {"hold_reason": "changed last, still first"})
+    pages = [api.get(f"/api/v1/payees?per_page=10&page={page}").json() for page in (1, 2, 3, 4)]
+    names = [row["name"] for page in pages for row in page["data"]]
+    assert names == [record["name"] for record in records]
+    assert pages[3]["meta"] == {"current_page": 4, "last_page": 3, "per_page": 10, "total": 25}
+
+
+def test_metadata_keeps_its_numbers_exactly_and_refuses_absurd_ones(api: ApiClient) -> None:
+    body = b'{"name": "P", "metadata": {"rate": 0.1000, "big": 12345678901234567890, "flag": true}}'
+    kept = api.send("/api/v1/payees", body)
+    assert b'"rate":0.1000' in kept.content
+    assert kept.json()["data"]["metadata"]["big"] == 12345678901234567890
+    absurd = api.send("/api/v1/payees", b'{"name": "P", "metadata": {"n": 1e999999}}')
+    assert (absurd.status_code, absurd.json()["errors"][0]["pointer"]) == (422, "/metadata")

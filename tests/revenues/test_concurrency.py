@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 
 import pytest
@@ -23,7 +22,7 @@ from revenues.services import create_product
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 5, 31, 10, 0, tzinfo=UTC)
-EXACT = Deviation(0, 0, Decimal(0))
+EXACT = Deviation()
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_the_same_batch_from_64_clients_lands_once(acting: Actor) -> None:
     assert sum(map(created, answers)) == len(names)
     assert RevenueEvent.objects.count() == len(names)
     assert rollups.verify(acting.workspace) == EXACT
-    assert rollups.count_with_amount(acting.workspace) == len(names)
+    assert rollups.count_revenues(acting.workspace) == len(names)
 
 
 def test_overlapping_batches_and_folds_lose_nothing(acting: Actor) -> None:

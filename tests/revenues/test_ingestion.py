@@ -21,7 +21,7 @@ from tests.conftest import ClientFactory
 from tests.http import ApiClient
 
 REVENUES = "/api/v1/revenues"
-EXACT = Deviation(0, 0, Decimal(0))
+EXACT = Deviation()
 SALE: dict[str, Any] = {"type": "sale", "amount": "249", "currency": "USD", "external_id": "invoice_123"}
 
 
@@ -123,7 +123,7 @@ def test_a_batch_overlapping_what_is_there_adds_only_the_rest(api: ApiClient, wo
     statuses = [result["status"] for result in api.post(f"{REVENUES}/batch", {"records": records}).json()["data"]]
     assert statuses == [201, 200] + [201] * 98
     assert rollups.verify(workspace) == EXACT
-    assert rollups.count_with_amount(workspace) == 76 + 99
+    assert rollups.count_revenues(workspace) == 76 + 99
 
 
 def test_another_workspaces_references_do_not_exist(api: ApiClient, rival: Actor) -> None:
@@ -177,7 +177,7 @@ def test_activity_has_no_money_and_is_no_revenue(api: ApiClient, partner: Partne
         api.post("/v1/revenue", {"partner_id": "p1", "revenue_amount": "3"}).json()["data"]["event_type"]
         == "transaction"
     )
-    assert rollups.count_with_amount(workspace) == 1
+    assert rollups.count_revenues(workspace) == 1
 
 
 def test_many_events_are_answered_one_by_one_or_only_where_they_failed(api: ApiClient, partner: Partner) -> None:

@@ -18,7 +18,7 @@ from revenues.rollups import Deviation
 from revenues.tasks import fold_rollups
 
 START = datetime(2026, 3, 28, tzinfo=UTC)
-EXACT = Deviation(0, 0, Decimal(0))
+EXACT = Deviation()
 
 
 @pytest.fixture

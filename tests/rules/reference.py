@@ -42,7 +42,7 @@ def matches(rule: PlainRule, row: Row, zone: ZoneInfo) -> bool:
     )
 
 
-def holds(condition: dict[str, Any], metadata: dict[str, Any]) -> bool:  # noqa: PLR0911 - one per operator
+def holds(condition: dict[str, Any], metadata: dict[str, Any]) -> bool:
     """Does one metadata condition hold?"""
     key, operator, value = condition["key"], condition["operator"], condition["value"]
     if operator == "exists":
