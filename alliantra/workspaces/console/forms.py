@@ -33,7 +33,7 @@ class ConsoleForm(forms.ModelForm):
     @property
     def is_new(self) -> bool:
         """Whether the form creates a row."""
-        return bool(self.instance._state.adding)  # noqa: SLF001
+        return bool(self.instance._state.adding)
 
     def clean(self) -> dict[str, Any]:
         """Add what the service refused the first time."""
