@@ -50,10 +50,10 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "alliantra.api.middleware.RequestLimitsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "alliantra.workspaces.console.middleware.ConsoleSessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "alliantra.workspaces.console.middleware.ConsoleAuthenticationMiddleware",
+    "alliantra.workspaces.console.middleware.ConsoleMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -88,7 +88,7 @@ def _database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(message) from error
     names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "alliantra.database",
         **{names[key]: value for key, value in parts.items() if key in names},
         # The few statements that ask for it are prepared by the server (alliantra/statements.py).
         "OPTIONS": {"prepare_threshold": 5} | {key: value for key, value in parts.items() if key not in names},

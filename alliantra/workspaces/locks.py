@@ -17,11 +17,6 @@ def lock_name(workspace: Workspace, *names: str) -> None:
     _call("pg_advisory_xact_lock", workspace, names)
 
 
-def share_name(workspace: Workspace, *names: str) -> None:
-    """Wait for, and hold, the lock together with others that share it."""
-    _call("pg_advisory_xact_lock_shared", workspace, names)
-
-
 def try_lock_name(workspace: Workspace, *names: str) -> bool:
     """Take the lock alone if it is free; False if it is not."""
     return bool(_call("pg_try_advisory_xact_lock", workspace, names))

@@ -1,34 +1,19 @@
 """From the names in records to the rows they mean, one query for a whole batch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from alliantra.errors import FIELD_CODES, FieldProblem, Invalid
 from alliantra.statements import run
-from alliantra.workspaces.locks import share_name
+from alliantra.workspaces.locks import lock_number
 from alliantra.workspaces.models import Workspace
 from revenues.ingestion.ledger import Place
 from revenues.ingestion.records import EventFields, RevenueRecord
 from revenues.models import DEFAULT_SOURCE, MAPPING_LOCK
 
-_RESOLVE: Final = """
-SELECT 'source', id::text, name, '', '' FROM revenues_revenuesource
-WHERE workspace_id = %(workspace)s AND (name = ANY(%(source_names)s) OR id = ANY(%(source_ids)s::uuid[]))
-UNION ALL
-SELECT 'partner', id::text, external_id, channel, program FROM partners_partner
-WHERE workspace_id = %(workspace)s AND id = ANY(%(partner_ids)s::uuid[])
-UNION ALL
-SELECT 'partner', id::text, external_id, channel, program FROM partners_partner
-WHERE workspace_id = %(workspace)s AND external_id = ANY(%(partner_names)s)
-UNION ALL
-SELECT 'mapping', source_id::text, external_product_identifier, product_id::text, '' FROM revenues_productmapping
-WHERE workspace_id = %(workspace)s AND external_product_identifier = ANY(%(products)s)
-UNION ALL
-SELECT 'product', id::text, external_id, '', '' FROM revenues_product
-WHERE workspace_id = %(workspace)s AND external_id = ANY(%(products)s)
-"""
+_RESOLVE: Final = "SELECT * FROM revenues_resolve(%s, %s, %s, %s::uuid[], %s, %s::uuid[], %s)"
 
 
 class Source(NamedTuple):
@@ -144,18 +129,18 @@ def event_places(workspace: Workspace, records: Iterable[EventFields]) -> list[P
 
 
 def _resolve(workspace: Workspace, *, products: set[str], **names: set[str]) -> References:
-    if products:
-        # Shared with every other ingestion; who maps identifiers holds it alone. So no row arrives
-        # unmapped between the moment a mapping is made and the moment the rows already here are mapped.
-        share_name(workspace, MAPPING_LOCK)
-    parameters: Mapping[str, Any] = {
-        "workspace": workspace.pk,
-        "source_names": list(names["source_names"]),
-        "source_ids": _uuids(names["source_ids"]),
-        "partner_ids": _uuids(names["partner_ids"]),
-        "partner_names": list(names["partner_names"]),
-        "products": list(products),
-    }
+    # Shared with every other ingestion; who maps identifiers holds it alone. So no row arrives
+    # unmapped between the moment a mapping is made and the moment the rows already here are mapped.
+    mapping_lock = lock_number(workspace, MAPPING_LOCK) if products else None
+    parameters = [
+        workspace.pk,
+        mapping_lock,
+        list(names["source_names"]),
+        _uuids(names["source_ids"]),
+        list(names["partner_names"]),
+        _uuids(names["partner_ids"]),
+        list(products),
+    ]
     references = References()
     for kind, first, second, third, fourth in run(_RESOLVE, parameters):
         match kind:

@@ -30,6 +30,9 @@ from revenues.ingestion.resolving import event_places, revenue_places
 ATTEMPTS: Final = 5
 SAMPLE: Final = 8
 """How many rows of a batch are looked up to learn whether it was sent before."""
+FEW: Final = 200
+"""Up to so many rows, looking first and a savepoint cost more than they save. Inserted in the order of their keys by
+one statement they are in no circle with other writers; should PostgreSQL see one all the same, the answer is a 503."""
 _TRANSIENT: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
@@ -124,10 +127,10 @@ def _written(
 def _insert(workspace: Workspace, rows: list[LedgerRow], moment: str) -> dict[writing.Key, LedgerRow]:
     """Insert what is not there yet; return what is.
 
-    A few of many are looked up first. If one is there already, most are likely sent again, and looking
+    Of more than FEW, some are looked up first. If one is there already, most are likely sent again, and looking
     all up costs less than failing to insert them.
     """
-    if len(rows) == 1:
+    if len(rows) <= FEW:
         return writing.insert(workspace, rows, now=moment)
     existing = writing.stored(workspace, rows) if writing.stored(workspace, rows[:: -(-len(rows) // SAMPLE)]) else {}
     rest = [row for row in rows if (row.source_id, row.external_id) not in existing] if existing else rows

@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from alliantra import embedded
 
-WORKERS = 2
+WORKERS, THREADS = 2, 2
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -79,7 +79,7 @@ class Stage:
             "DJANGO_SETTINGS_MODULE": settings,
             "PORT": str(port),
             "WEB_WORKERS": str(WORKERS),
-            "WEB_THREADS": "2",
+            "WEB_THREADS": str(THREADS),
         }
         process = subprocess.Popen(command, env=environment, cwd=ROOT)
         try:
@@ -101,18 +101,20 @@ class Web:
                 raise RuntimeError(message)
             time.sleep(0.1)
 
-    def connections(self) -> list[http.client.HTTPConnection]:
-        """One connection to each worker: the kernel alone would now and then give one worker both."""
-        found: dict[int, http.client.HTTPConnection] = {}
-        while len(found) < WORKERS:
+    def connections(self, each: int = 1) -> list[http.client.HTTPConnection]:
+        """So many connections to each worker: the kernel alone would now and then give one worker all."""
+        found: dict[int, list[http.client.HTTPConnection]] = {worker.pid: [] for worker in self._workers()}
+        while min(map(len, found.values())) < each:
             connection = http.client.HTTPConnection("127.0.0.1", self.port)
             connection.request("GET", "/nowhere")
             connection.getresponse().read()
             local = connection.sock.getsockname()[1]
             owner = next(worker.pid for worker in self._workers() if _serves(worker, local))
-            if found.setdefault(owner, connection) is not connection:
+            if len(found[owner]) < each:
+                found[owner].append(connection)
+            else:
                 connection.close()
-        return list(found.values())
+        return [connection for connections in found.values() for connection in connections]
 
     def _workers(self) -> list[psutil.Process]:
         return psutil.Process(self.pid).children()
