@@ -258,7 +258,7 @@ class MetadataField(_Coded):
             self.refuse("invalid_type", "A metadata value is a string, a number or a boolean.")
         if isinstance(value, str) and len(value) > METADATA_TEXT_LENGTH:
             self.refuse("metadata_limit")
-        if isinstance(value, Decimal) and abs(value.adjusted()) > METADATA_EXPONENT:
+        if isinstance(value, Decimal) and not (value.is_finite() and abs(value.adjusted()) <= METADATA_EXPONENT):
             self.refuse("out_of_range")
 
     def to_representation(self, value: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import Any, Final, Generic, TypeAlias
 import msgspec
 from msgspec import UNSET
 
+from alliantra import strict
 from alliantra.errors import DomainError, Invalid
-from revenues.ingestion import strict
 from revenues.ingestion.diagnosis import (
     EARLIEST,
     LATEST,

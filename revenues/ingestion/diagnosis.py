@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import UNSET
 
+from alliantra import strict
 from alliantra.errors import FIELD_CODES, DomainError, FieldProblem, Invalid
-from revenues.ingestion import strict
 from revenues.ingestion.records import TEXT_LENGTHS, EventFields, Moment, RevenueRecord
 
 AMOUNT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,6})?")

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alliantra import strict
 from alliantra.errors import FIELD_CODES, DomainError
-from revenues.ingestion import decoding, strict
+from revenues.ingestion import decoding
 from revenues.ingestion.diagnosis import read_record
 from revenues.ingestion.records import EventRecord, PaidEventRecord, RevenueRecord
 

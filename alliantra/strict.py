@@ -1,4 +1,4 @@
-"""Strict reading of JSON in which one unreadable record does not spoil the others; pure."""
+"""JSON, strictly: UTF-8, no NaN, bounded depth, numbers exact; one unreadable record spoils no other. Pure."""
 
 import json
 from decimal import Decimal, DecimalException
