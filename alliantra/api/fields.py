@@ -32,10 +32,10 @@ class _Coded(serializers.Field):
 
 
 class TextField(_Coded, serializers.CharField):
-    """A JSON string; numbers and booleans are not turned into text, blanks round it are kept out."""
+    """A JSON string; numbers and booleans are not turned into text."""
 
     def to_internal_value(self, data: Any) -> str:
-        """The text, as sent."""
+        """The text, without blanks round it."""
         if not isinstance(data, str):
             self.refuse("invalid_type", "Expected a string.")
         return super().to_internal_value(data)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -202,8 +201,3 @@ def note_api_key_use(key: ApiKey, *, now: datetime) -> None:
 def find_workspace(*, slug: str, environment: str) -> Workspace | None:
     """Workspace by its handle."""
     return Workspace.objects.filter(slug=slug, environment=environment).first()
-
-
-def membership_of(user: User, workspace_id: UUID) -> Membership | None:
-    """A person's membership in one workspace."""
-    return Membership.objects.filter(user=user, workspace_id=workspace_id).select_related("workspace", "user").first()

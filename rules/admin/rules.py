@@ -5,8 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -225,11 +224,7 @@ class RuleVersionAdmin(ReadOnlyAdmin[RuleVersion]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """What the version says."""
-        if not self.may_read(request):
-            raise PermissionDenied
-        version = self.get_object(request, object_id)
-        if version is None:
-            raise Http404
+        version = self.readable_row(request, object_id)
         known = wording.names(version.workspace, [version])
         context = {
             "title": str(version),

@@ -3,9 +3,8 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Sum
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -86,11 +85,7 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """State, totals with their checks, payees, first items and exceptions."""
-        if not self.may_read(request):
-            raise PermissionDenied
-        run = self.get_object(request, object_id)
-        if run is None:
-            raise Http404
+        run = self.readable_row(request, object_id)
         sources = RevenueSource.objects.in_workspace(run.workspace).filter(pk__in=run.revenue_source_ids or ())
         context = {
             "title": str(run),

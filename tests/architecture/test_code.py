@@ -51,7 +51,7 @@ def public_functions(path: Path) -> list[ast.FunctionDef]:
     return [node for node in module.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
-READS = {"validate_row", "find_api_key", "find_workspace", "membership_of", "note_api_key_use"}
+READS = {"validate_row", "find_api_key", "find_workspace", "note_api_key_use"}
 IDENTITY = {"create_workspace", "create_user"}
 """Made before there is an actor."""
 

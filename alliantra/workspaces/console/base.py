@@ -273,6 +273,15 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "model_admin": self, **context}
         return TemplateResponse(request, template, frame, status=status)
 
+    def readable_row(self, request: HttpRequest, object_id: str) -> RowT:
+        """The row that an address names. Raises PermissionDenied or Http404."""
+        if not self.may_read(request):
+            raise PermissionDenied
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return row
+
     def history_address(self, request: HttpRequest, row: RowT) -> str | None:
         """Where a row's history is, for those who may read it."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_history"
@@ -282,11 +291,9 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """What the audit log knows about a row; needs read:audit beside the row's own permission."""
-        if not self.may_read(request) or not allows(request, "read:audit"):
+        if not allows(request, "read:audit"):
             raise PermissionDenied
-        row = self.get_object(request, object_id)
-        if row is None:
-            raise Http404
+        row = self.readable_row(request, object_id)
         entries = AuditEntry.objects.in_workspace(workspace_of(request)).filter(
             object_type=self.opts.model_name, object_id=str(row.pk)
         )
