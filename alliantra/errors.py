@@ -91,7 +91,6 @@ FIELD_CODES: Mapping[str, str] = {
     "metadata_limit": "At most 50 keys of 40 characters, values of 500 characters.",
     "malformed_json": "The record is not valid JSON.",
     "duplicate_key": "The record names a member twice.",
-    "not_found": "Nothing with this id exists in the workspace.",
 }
 
 
