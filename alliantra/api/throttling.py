@@ -1,8 +1,9 @@
 """Requests counted per key and minute in Redis; an absent Redis lets requests through."""
 
-import time
 from collections.abc import Iterator
 from functools import cache
+from time import monotonic
+from time import time as current_seconds
 from typing import Any
 
 import redis
@@ -45,7 +46,7 @@ class RequestCounter:
         return self._take(identity, window, block) if number is None else number
 
     def _take(self, identity: str, window: int, block: int) -> int:
-        if time.monotonic() < self._absent_until:
+        if monotonic() < self._absent_until:
             return 0
         name = f"rate:{identity}:{window}"
         try:
@@ -53,7 +54,7 @@ class RequestCounter:
             if last == block:
                 self._redis.expire(name, WINDOW_SECONDS * 2)
         except redis.RedisError as error:
-            self._absent_until = time.monotonic() + _RETRY_REDIS_AFTER_SECONDS
+            self._absent_until = monotonic() + _RETRY_REDIS_AFTER_SECONDS
             log.warning("redis.unavailable", error=str(error))
             return 0
         first = last - block + 1
@@ -90,7 +91,7 @@ class ApiKeyThrottle(BaseThrottle):
         actor = acting(request)
         if not limit or actor is None:
             return True
-        moment = time.time()
+        moment = current_seconds()
         block = min(MOST_AT_ONCE, max(1, limit // 1_000))
         count = count_request(actor.pk, int(moment // WINDOW_SECONDS), block)
         reset = WINDOW_SECONDS - int(moment) % WINDOW_SECONDS
