@@ -138,3 +138,61 @@ class Payee(WorkspaceModel):
     def split_key(self) -> str:
         """What ties are broken by: stable over a re-import."""
         return self.external_id or str(self.id)
+
+
+class PayeeGroupQuerySet(WorkspaceQuerySet):
+    """Reads of payee groups."""
+
+    def with_members(self) -> Self:
+        """Fetch the members of all groups in one further query."""
+        members = PayeeGroupMember.objects.order_by("position").select_related("payee")
+        return self.prefetch_related(models.Prefetch("members", queryset=members))
+
+    def search(self, text: str) -> Self:
+        """Name or external id contains `text`."""
+        return self.filter(Q(name__icontains=text) | Q(external_id__icontains=text))
+
+
+class PayeeGroup(WorkspaceModel):
+    """One row: payees that share one allocation by weight. Rule versions keep the members as they were."""
+
+    external_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULLs do not collide
+    name = models.CharField(max_length=200)
+    metadata = ExactJSONField(default=dict, blank=True)
+
+    objects = PayeeGroupQuerySet.as_manager()  # type: ignore[misc]
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "external_id"], name="payeegroup_external_id"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="payeegroup_external_id_not_blank"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "created_at", "id"], name="payeegroup_created"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PayeeGroupMember(WorkspaceModel):
+    """One row: a payee in a group, and what it weighs against the other members."""
+
+    created_at = None  # type: ignore[assignment]
+    updated_at = None  # type: ignore[assignment]
+    group = models.ForeignKey(PayeeGroup, on_delete=models.CASCADE, db_index=False, related_name="members")
+    payee = models.ForeignKey(Payee, on_delete=models.PROTECT, db_index=False, related_name="memberships")
+    weight = models.DecimalField(max_digits=15, decimal_places=6)
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "group", "payee"], name="payeegroupmember_payee"),
+            models.CheckConstraint(condition=Q(weight__gt=0), name="payeegroupmember_weight_above_zero"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["workspace", "payee"], name="payeegroupmember_of_payee"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payee} × {self.weight.normalize():f}"

@@ -1,18 +1,29 @@
 """Use cases of partners and payees."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypedDict, TypeVar
+from uuid import UUID
 
 from django.db import transaction
 
-from alliantra.errors import DomainError, FieldProblem
+from alliantra.errors import DomainError, FieldProblem, Invalid
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import WorkspaceModel
 from alliantra.workspaces.services import validate_row
-from partners.models import Partner, Payee
+from partners.models import Partner, Payee, PayeeGroup, PayeeGroupMember
+from partners.recipients import read_id, recipient_problems
 
 Row = TypeVar("Row", bound=WorkspaceModel)
+MEMBERS_LIMIT = 200
+
+
+class MemberValues(TypedDict):
+    """A payee of a group and its weight."""
+
+    payee_id: UUID | str
+    weight: Decimal | int
 
 
 def create_partner(*, actor: Actor, **values: Any) -> Partner:
@@ -33,6 +44,63 @@ def create_payee(*, actor: Actor, **values: Any) -> Payee:
 def update_payee(payee: Payee, *, actor: Actor, **changes: Any) -> Payee:
     """Change a payee. Holds and thresholds touch payouts only, never what was calculated."""
     return _update(payee, actor, "payee.updated", changes)
+
+
+@transaction.atomic
+def create_payee_group(*, actor: Actor, members: Sequence[MemberValues], **values: Any) -> PayeeGroup:
+    """Add a payee group. Raises Invalid; an external_id in use is `already_exists`."""
+    group = PayeeGroup(workspace=actor.workspace)
+    _save(group, values)
+    _replace_members(group, members)
+    audit.record(actor, "payee_group.created", group, after=_group_snapshot(group))
+    return group
+
+
+@transaction.atomic
+def update_payee_group(
+    group: PayeeGroup, *, actor: Actor, members: Sequence[MemberValues] | None = None, **changes: Any
+) -> PayeeGroup:
+    """Change a payee group; `members` replaces them all. Saved rule versions keep the members they were saved with."""
+    group = PayeeGroup.objects.in_workspace(actor.workspace).select_for_update().get(pk=group.pk)
+    before = _group_snapshot(group)
+    is_same = (
+        members is None
+        or _listed((member["payee_id"], Decimal(member["weight"])) for member in members) == (before["members"])
+    )
+    if is_same and all(getattr(group, field) == value for field, value in changes.items()):
+        return group
+    _save(group, changes)
+    if members is not None and not is_same:
+        _replace_members(group, members)
+    audit.record(actor, "payee_group.updated", group, before=before, after=_group_snapshot(group))
+    return group
+
+
+def _replace_members(group: PayeeGroup, members: Sequence[MemberValues]) -> None:
+    if not members:
+        raise Invalid.field("/members", "too_short", "A group has at least one member.")
+    if len(members) > MEMBERS_LIMIT:
+        raise Invalid.field("/members", "too_long", f"At most {MEMBERS_LIMIT} members.")
+    ids = [(f"/members/{index}/payee_id", read_id(member["payee_id"])) for index, member in enumerate(members)]
+    problems = recipient_problems(Payee, ids, group.workspace, twice="A payee stands in a group once.")
+    if problems:
+        raise Invalid(problems)
+    group.members.all().delete()
+    PayeeGroupMember.objects.bulk_create(
+        PayeeGroupMember(
+            workspace=group.workspace, group=group, payee_id=str(payee), weight=member["weight"], position=position
+        )
+        for position, ((_, payee), member) in enumerate(zip(ids, members, strict=True))
+    )
+
+
+def _group_snapshot(group: PayeeGroup) -> dict[str, Any]:
+    members = group.members.order_by("position").values_list("payee_id", "weight")
+    return {**audit.snapshot(group), "members": _listed(members)}
+
+
+def _listed(members: Iterable[tuple[Any, Decimal]]) -> list[dict[str, str]]:
+    return [{"payee_id": str(payee), "weight": f"{weight.normalize():f}"} for payee, weight in members]
 
 
 @transaction.atomic

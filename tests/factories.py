@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from alliantra.workspaces.actors import Actor
-from partners.services import create_partner, create_payee
+from partners.services import create_partner, create_payee, create_payee_group
 from revenues.ingestion.diagnosis import read_record
 from revenues.ingestion.records import RevenueRecord
 from revenues.ingestion.services import Landed, ingest_revenues
@@ -28,6 +28,12 @@ def partner(actor: Actor, number: int = 1) -> UUID:
 def payee(actor: Actor, number: int = 1) -> UUID:
     """A payee."""
     return create_payee(actor=actor, external_id=f"payee-{number}", name=f"{CANARY} {number}").pk
+
+
+def payee_group(actor: Actor, number: int = 1) -> UUID:
+    """A group of two payees of its own."""
+    members: Any = [{"payee_id": payee(actor, 20_000 + 2 * number + each), "weight": 1 + each} for each in (0, 1)]
+    return create_payee_group(actor=actor, external_id=f"group-{number}", name=f"{CANARY} {number}", members=members).pk
 
 
 def product(actor: Actor, number: int = 1) -> UUID:
@@ -82,6 +88,7 @@ def run(actor: Actor, number: int = 1) -> UUID:
 MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "partners": partner,
     "payees": payee,
+    "payee-groups": payee_group,
     "products": product,
     "revenue-sources": source,
     "revenues": revenue,

@@ -292,3 +292,8 @@ class ReferenceField(_Coded):
     def to_representation(self, value: Any) -> str:
         """The id."""
         return str(getattr(value, "pk", value))
+
+
+@extend_schema_field(OpenApiTypes.UUID)
+class IdField(TextField):
+    """The id of another record, which the service looks up; where there are many, all at once."""

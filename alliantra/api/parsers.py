@@ -3,9 +3,10 @@
 from typing import IO, Any
 
 from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from alliantra import strict
-from alliantra.errors import DomainError
+from alliantra.errors import DomainError, Invalid
 
 
 def parse_json(body: bytes) -> Any:
@@ -47,3 +48,12 @@ def refuse_charset(media_type: str) -> None:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
             raise DomainError("unsupported_media_type", "Bodies are read as UTF-8 only.")
+
+
+def refuse_body(request: Request) -> None:
+    """Raise unknown_field for members sent where no body is read."""
+    if not request.data:
+        return
+    if not isinstance(request.data, dict):
+        raise Invalid.field("", "invalid_type", "No body is expected.")
+    raise Invalid([problem for name in request.data for problem in Invalid.field(f"/{name}", "unknown_field").errors])

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 
 from alliantra.api.ping import PingViews
 from alliantra.api.viewsets import ConfigurationViews
+from partners.api.payee_groups import PayeeGroupViews
 from partners.api.payees import PayeeViews
 from revenues.api.product_mappings import ProductMappingViews
 from revenues.api.products import ProductViews
@@ -37,6 +38,7 @@ def configuration(
 urlpatterns: list[URLPattern] = [
     path("api/allocora/ping", PingViews.as_view({"get": "ping"})),
     *configuration("payees", PayeeViews),
+    *configuration("payee-groups", PayeeGroupViews),
     *configuration("products", ProductViews, {"delete": "destroy"}, {"delete": "batch_destroy"}),
     path("api/v1/revenue-sources", RevenueSourceViews.as_view({"get": "list", "post": "create"})),
     path("api/v1/revenue-sources/<uuid:id>", RevenueSourceViews.as_view({"get": "retrieve", "put": "update"})),

@@ -16,12 +16,10 @@ from alliantra.workspaces.console.filters import (
     PartFilter,
     RelatedFilter,
 )
-from alliantra.workspaces.console.forms import ConsoleForm
+from alliantra.workspaces.console.forms import EXTERNAL_ID_HELP, ConsoleForm
 from alliantra.workspaces.console.session import workspace_of
 from revenues import services
 from revenues.models import RevenueEvent, RevenueSource
-
-EXTERNAL_ID_HELP = "Your own stable name for it; the API finds it by this. Unique in the workspace."
 
 
 class RevenueSourceForm(ConsoleForm):

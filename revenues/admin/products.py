@@ -13,12 +13,10 @@ from alliantra.workspaces.console.filters import (
     ChoicesFilter,
     ValueFilter,
 )
-from alliantra.workspaces.console.forms import ConsoleForm, LinesField, MetadataField
+from alliantra.workspaces.console.forms import EXTERNAL_ID_HELP, ConsoleForm, LinesField, MetadataField
 from alliantra.workspaces.console.theme import Dropdown
 from revenues import services
 from revenues.models import Product, ProductStatus
-
-EXTERNAL_ID_HELP = "Your own stable name for it; the API finds it by this. Unique in the workspace."
 
 
 class ProductForm(ConsoleForm):

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console.forms import (
+    EXTERNAL_ID_HELP,
     ConsoleForm,
     LinesField,
     MetadataField,
@@ -160,7 +161,7 @@ class RuleForm(ConsoleForm):
         model = Rule
         fields = ("external_id",)
         help_texts: ClassVar[dict[str, str]] = {
-            "external_id": "Your own stable name for it; the API finds it by this. Unique in the workspace.",
+            "external_id": EXTERNAL_ID_HELP,
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,9 +12,10 @@ from rest_framework.response import Response
 
 from alliantra.api import fields
 from alliantra.api.filters import SearchFilter, StrictFilterSet, TextFilter
+from alliantra.api.parsers import refuse_body
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import ConfigurationViews
-from alliantra.errors import Invalid, NotFound
+from alliantra.errors import NotFound
 from revenues.models import RevenueType
 from rules import services
 from rules.allocations import allocation_total
@@ -56,11 +56,6 @@ SCOPE_SCHEMA: dict[str, Any] = {
 }
 
 
-@extend_schema_field(OpenApiTypes.UUID)
-class IdField(fields.TextField):
-    """The id of another record, which the service looks up."""
-
-
 @extend_schema_field(SCOPE_SCHEMA)
 class ScopeField(serializers.JSONField):
     """A scope, which the service checks against the workspace."""
@@ -77,7 +72,7 @@ class ScopeField(serializers.JSONField):
 class AllocationSerializer(StrictSerializer):
     """One payee's share."""
 
-    payee_id = IdField(max_length=100)
+    payee_id = fields.IdField(max_length=100)
     percentage = fields.PercentageField()
 
 
@@ -227,12 +222,3 @@ class RuleViews(ConfigurationViews):
     def _active(self, rule: Rule) -> dict[str, Any]:
         assert rule.active_version is not None
         return {"active": rule.active_version.number}
-
-
-def refuse_body(request: Request) -> None:
-    """Raise unknown_field for members sent where no body is read."""
-    if not request.data:
-        return
-    if not isinstance(request.data, dict):
-        raise Invalid.field("", "invalid_type", "No body is expected.")
-    raise Invalid([problem for name in request.data for problem in Invalid.field(f"/{name}", "unknown_field").errors])

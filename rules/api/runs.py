@@ -13,11 +13,11 @@ from rest_framework.response import Response
 from alliantra.api import fields
 from alliantra.api.filters import ReferenceFilter, StrictFilterSet
 from alliantra.api.pagination import PageNumbers
+from alliantra.api.parsers import refuse_body
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import WorkspaceViewSet, WriteViews
 from alliantra.errors import DomainError
 from rules import services
-from rules.api.rules import IdField, refuse_body
 from rules.models import CalculationRun, ExceptionCode, RunStatus, TieBreak
 
 RUN_EXAMPLE = {
@@ -77,7 +77,7 @@ class RunSerializer(StrictSerializer):
     period_end = fields.DateField(help_text="Last day, in the workspace's time zone.")
     currency = fields.CurrencyField()
     revenue_source_ids = serializers.ListField(
-        child=IdField(max_length=100), allow_null=True, required=False, max_length=1_000
+        child=fields.IdField(max_length=100), allow_null=True, required=False, max_length=1_000
     )
     rows = serializers.IntegerField(read_only=True)
     basis_total = fields.MoneyTextField(read_only=True)

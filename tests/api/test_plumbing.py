@@ -151,7 +151,7 @@ def test_a_path_that_does_not_exist_is_a_problem_and_no_page(path: str, api: Api
 @pytest.fixture
 def two_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.RATE_LIMIT_PER_MINUTE = 2
-    stopped = throttling.current_seconds()
+    stopped = current_time().timestamp()
     monkeypatch.setattr(throttling, "current_seconds", lambda: stopped)
     throttling.forget_redis()
     yield

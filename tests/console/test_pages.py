@@ -20,6 +20,7 @@ OF_ONE_RUN = {"CalculationItem", "CalculationException"}
 MAKERS = {
     "Partner": factories.partner,
     "Payee": factories.payee,
+    "PayeeGroup": factories.payee_group,
     "Product": factories.product,
     "RevenueSource": factories.source,
     "RevenueEvent": factories.revenue,

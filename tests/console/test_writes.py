@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import ApiKey, AuditEntry, Membership, Workspace
-from partners.models import Partner, Payee
+from partners.models import Partner, Payee, PayeeGroup
 from partners.services import create_payee
 from revenues.models import Product, ProductMapping, RevenueEvent, RevenueSource
 from rules.models import CalculationRun, Rule
@@ -90,6 +90,22 @@ def test_payees_are_added_and_put_on_hold(owner: Client, actor: Actor) -> None:
     values |= {"on_hold": "on", "hold_reason": "Bank details"}
     assert owner.post(reverse("admin:partners_payee_change", args=[row.pk]), values).status_code == 302
     assert AuditEntry.objects.get(action="payee.updated").after == {"on_hold": True, "hold_reason": "Bank details"}
+
+
+def test_payee_groups_are_added_and_their_members_replaced(owner: Client, actor: Actor) -> None:
+    ada, bob = (str(factories.payee(actor, number)) for number in (1, 2))
+    values = {"name": "Band", "external_id": "band", **table("metadata")}
+    members = table("members", {"payee": ada, "weight": "2"}, {"payee": bob, "weight": "1.5"})
+    assert owner.post(reverse("admin:partners_payeegroup_add"), values | members).status_code == 302
+    row = PayeeGroup.objects.get()
+    assert [str(member) for member in row.members.order_by("position")] == ["canary 1 × 2", "canary 2 × 1.5"]
+    page = reverse("admin:partners_payeegroup_change", args=[row.pk])
+    assert owner.post(page, values | members).status_code == 302
+    assert last_action(actor)[0] == "payee_group.created"
+    assert owner.post(page, values | table("members", {"payee": bob, "weight": "1"})).status_code == 302
+    assert [str(member) for member in row.members.all()] == ["canary 2 × 1"]
+    twice = table("members", {"payee": bob, "weight": "1"}, {"payee": bob, "weight": "2"})
+    assert errors(owner.post(page, values | twice)) == {"members": ["Row 2, payee_id: A payee stands in a group once."]}
 
 
 @pytest.mark.parametrize("partner", ["zzz", "01a1f90c-0000-7000-8000-000000000000"])

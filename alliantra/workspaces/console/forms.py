@@ -15,6 +15,7 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console.rows import RowForm, RowsField
 from alliantra.workspaces.console.theme import Dropdown, TextArea, TextInput
 
+EXTERNAL_ID_HELP = "Your own stable name for it; the API finds it by this. Unique in the workspace."
 DATE_INPUT = {"type": "date", "class": "date-input"}
 
 

@@ -32,6 +32,7 @@ GROUPS: Sequence[tuple[str, Sequence[Entry]]] = (
         "Payouts",
         (
             ("Payees", "account_balance_wallet", "admin:partners_payee_changelist", "read:payees"),
+            ("Payee groups", "groups", "admin:partners_payeegroup_changelist", "read:payees"),
             ("Products", "inventory_2", "admin:revenues_product_changelist", "read:products"),
             ("Rules", "rule_settings", "admin:rules_rule_changelist", "read:rules"),
             ("Calculation runs", "calculate", "admin:rules_calculationrun_changelist", "read:runs"),
