@@ -86,7 +86,7 @@ FIELD_CODES: Mapping[str, str] = {
     "source_not_found": "No revenue source has this id or name.",
     "allocation_total": "The percentages may add up to at most 100.",
     "allocations_required": "At least one allocation is required.",
-    "not_supported_yet": "This version of the product does not calculate that.",
+    "tier_order": "The bands of tiers begin at 0 and ascend.",
     "period_order": "The end must not lie before the start.",
     "metadata_limit": "At most 50 keys of 40 characters, values of 500 characters.",
     "malformed_json": "The record is not valid JSON.",

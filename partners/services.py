@@ -19,8 +19,8 @@ Row = TypeVar("Row", bound=WorkspaceModel)
 MEMBERS_LIMIT = 200
 
 
-class MemberValues(TypedDict):
-    """A payee of a group and its weight."""
+class MemberValues(TypedDict, total=False):
+    """A payee of a group and its weight, 1 unless told otherwise."""
 
     payee_id: UUID | str
     weight: Decimal | int
@@ -63,10 +63,7 @@ def update_payee_group(
     """Change a payee group; `members` replaces them all. Saved rule versions keep the members they were saved with."""
     group = PayeeGroup.objects.in_workspace(actor.workspace).select_for_update().get(pk=group.pk)
     before = _group_snapshot(group)
-    is_same = (
-        members is None
-        or _listed((member["payee_id"], Decimal(member["weight"])) for member in members) == (before["members"])
-    )
+    is_same = members is None or _listed(map(_member, members)) == before["members"]
     if is_same and all(getattr(group, field) == value for field, value in changes.items()):
         return group
     _save(group, changes)
@@ -81,17 +78,28 @@ def _replace_members(group: PayeeGroup, members: Sequence[MemberValues]) -> None
         raise Invalid.field("/members", "too_short", "A group has at least one member.")
     if len(members) > MEMBERS_LIMIT:
         raise Invalid.field("/members", "too_long", f"At most {MEMBERS_LIMIT} members.")
-    ids = [(f"/members/{index}/payee_id", read_id(member["payee_id"])) for index, member in enumerate(members)]
-    problems = recipient_problems(Payee, ids, group.workspace, twice="A payee stands in a group once.")
+    places = [f"/members/{index}/payee_id" for index in range(len(members))]
+    problems = [
+        problem
+        for place, member in zip(places, members, strict=True)
+        if "payee_id" not in member
+        for problem in Invalid.field(place, "required").errors
+    ]
+    ids = [(place, read_id(_member(member)[0])) for place, member in zip(places, members, strict=True)]
+    problems = problems or recipient_problems(Payee, ids, group.workspace, twice="A payee stands in a group once.")
     if problems:
         raise Invalid(problems)
     group.members.all().delete()
     PayeeGroupMember.objects.bulk_create(
         PayeeGroupMember(
-            workspace=group.workspace, group=group, payee_id=str(payee), weight=member["weight"], position=position
+            workspace=group.workspace, group=group, payee_id=str(payee), weight=_member(member)[1], position=position
         )
         for position, ((_, payee), member) in enumerate(zip(ids, members, strict=True))
     )
+
+
+def _member(member: MemberValues) -> tuple[UUID | str | None, Decimal]:
+    return member.get("payee_id"), Decimal(member.get("weight", 1))
 
 
 def _group_snapshot(group: PayeeGroup) -> dict[str, Any]:

@@ -207,6 +207,9 @@ class RevenueEvent(WorkspaceModel):
             models.Index(fields=["workspace", "occurred_at", "id"], name="event_occurred"),
             models.Index(fields=["workspace", "partner", "occurred_at"], name="event_partner"),
             models.Index(
+                fields=["workspace", "customer_id", "occurred_at"], condition=~Q(customer_id=""), name="event_customer"
+            ),
+            models.Index(
                 fields=["workspace", "external_product_identifier"],
                 condition=Q(product=None) & ~Q(external_product_identifier=""),
                 name="event_unmapped",

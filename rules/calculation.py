@@ -13,7 +13,7 @@ from alliantra.money import CONTEXT
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
 from rules import leases
-from rules.compilation import versions_in_force
+from rules.compilation import NotCalculable, fallbacks_of, versions_in_force
 from rules.engine.allocation import SumMismatch
 from rules.engine.digest import RunDigest
 from rules.engine.evaluation import Evaluator, Totals
@@ -47,7 +47,7 @@ def calculate(run_id: UUID) -> None:
         log.warning("run.lease_lost", run_id=str(run.pk))
     except (OperationalError, InterfaceError):
         raise
-    except SumMismatch as error:
+    except (SumMismatch, NotCalculable) as error:
         _fail(run, str(error))
     except Exception as error:
         log.exception("run.failed", run_id=str(run.pk))
@@ -79,12 +79,13 @@ class Calculation:
 
     def __init__(self, run: CalculationRun, versions: list[RuleVersion]) -> None:
         self.run = run
-        self.evaluator = Evaluator(versions)
+        self.evaluator = Evaluator(versions, fallbacks_of(run.workspace))
         self.totals = Totals()
         self.stream = LedgerStream(
             run,
             with_metadata=any(version.scope.metadata for version in versions),
             with_tags=any(version.scope.product_tags for version in versions),
+            with_customers=any(version.first_days_of_customer is not None for version in versions),
         )
         self.digest = RunDigest(
             period_start=run.period_start,
@@ -92,6 +93,7 @@ class Calculation:
             currency=run.currency,
             source_ids=None if run.revenue_source_ids is None else map(str, run.revenue_source_ids),
             versions=self.evaluator.index.versions,
+            fallbacks=self.evaluator.fallbacks,
         )
         self._results = Results(run)
 

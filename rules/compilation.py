@@ -1,34 +1,92 @@
 """From stored rule versions to what the engine takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from alliantra.workspaces.models import Workspace
-from partners.models import Payee
+from partners.models import Payee, PayeeGroup, PayeeStatus
 from rules.engine.conditions import Condition, Operator, typed
-from rules.engine.inputs import DIMENSIONS, Allocation, RuleVersion, Scope
+from rules.engine.evaluation import Fallbacks
+from rules.engine.inputs import DIMENSIONS, Allocation, Fallback, Member, RuleVersion, Scope
 from rules.models import Rule
 from rules.models import RuleVersion as StoredVersion
 
+NOT_CALCULATED = {"tiers", "fixed_amount", "cap_amount", "floor_amount"}
+
+
+class NotCalculable(Exception):
+    """A rule says something that this version of the product does not calculate."""
+
 
 def versions_in_force(workspace: Workspace) -> list[RuleVersion]:
-    """The active version of each rule whose status is active."""
-    rules = list(Rule.objects.in_workspace(workspace).in_force())
-    return compiled([rule.active_version for rule in rules], workspace)
+    """The active version of each rule whose status is active. Raises NotCalculable."""
+    stored = active_versions(workspace)
+    for version in stored:
+        for share in version.allocations:
+            if others := sorted(share.keys() & NOT_CALCULATED):
+                message = f"{version} has {others[0].replace('_', ' ')}, which is not calculated yet."
+                raise NotCalculable(message)
+    return compiled(stored, workspace)
+
+
+def active_versions(workspace: Workspace) -> list[StoredVersion]:
+    """The stored versions in force, each with its rule."""
+    versions = []
+    for rule in Rule.objects.in_workspace(workspace).in_force():
+        rule.active_version.rule = rule
+        versions.append(rule.active_version)
+    return versions
 
 
 def compiled(versions: Iterable[StoredVersion], workspace: Workspace) -> list[RuleVersion]:
     """Versions, fetched with their rules, as the engine takes them; one query for all payees."""
     versions = list(versions)
-    payees = {share["payee_id"] for version in versions for share in version.allocations}
-    keys = {str(payee.pk): payee.split_key for payee in _payees(payees, workspace)}
+    shares = [share for version in versions for share in version.allocations]
+    keys = _split_keys(Payee, {member["payee_id"] for share in shares for member in _members(share)}, workspace)
+    groups = {share["payee_group_id"] for share in shares if "payee_group_id" in share}
+    keys |= _split_keys(PayeeGroup, groups, workspace)
     return [_version(version, workspace, keys) for version in versions]
 
 
-def _payees(ids: Iterable[str], workspace: Workspace) -> Iterable[Payee]:
-    return Payee.objects.in_workspace(workspace).filter(pk__in=list(ids)).only("id", "external_id")
+def fallbacks_of(workspace: Workspace) -> Fallbacks:
+    """Payees that get a percentage of what no rule takes, by external id and id, and by their partner.
+
+    Of several payees of one partner the first made. Inactive ones get nothing.
+    """
+    rows = Payee.objects.in_workspace(workspace).exclude(fallback_percentage=None).exclude(status=PayeeStatus.INACTIVE)
+    by_hint: dict[str, Fallback] = {}
+    by_partner: dict[str, Fallback] = {}
+    for payee in rows.order_by("created_at", "id"):
+        fallback = Fallback(str(payee.pk), payee.split_key, payee.fallback_percentage)
+        by_hint.setdefault(payee.split_key, fallback)
+        by_hint.setdefault(str(payee.pk), fallback)
+        if payee.partner_id is not None:
+            by_partner.setdefault(str(payee.partner_id), fallback)
+    return Fallbacks(by_hint, by_partner)
+
+
+def _split_keys(model: Any, ids: Collection[str], workspace: Workspace) -> dict[str, str]:
+    """Id → what ties are broken by: the external id, or else the id; stable over a re-import."""
+    if not ids:
+        return {}
+    rows = model.objects.in_workspace(workspace).filter(pk__in=list(ids)).values_list("pk", "external_id")
+    return {str(identity): external_id or str(identity) for identity, external_id in rows}
+
+
+def _members(share: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Who gets an allocation: the group's members as the version keeps them, or the one payee."""
+    return share["members"] if "payee_group_id" in share else [{"payee_id": share["payee_id"], "weight": "1"}]
+
+
+def _allocation(share: Mapping[str, Any], split_keys: Mapping[str, str]) -> Allocation:
+    members = tuple(
+        Member(member["payee_id"], split_keys[member["payee_id"]], Decimal(member["weight"]))
+        for member in _members(share)
+    )
+    recipient = share.get("payee_group_id") or share["payee_id"]
+    return Allocation(split_keys[recipient], members, Decimal(share.get("percentage", 0)))
 
 
 def _version(version: StoredVersion, workspace: Workspace, split_keys: Mapping[str, str]) -> RuleVersion:
@@ -42,10 +100,8 @@ def _version(version: StoredVersion, workspace: Workspace, split_keys: Mapping[s
         starts_at=workspace.day_start(version.valid_from) if version.valid_from else None,
         ends_at=workspace.day_start(_day_after(version.valid_to)) if version.valid_to else None,
         scope=compiled_scope(version.scope),
-        allocations=tuple(
-            Allocation(share["payee_id"], split_keys[share["payee_id"]], Decimal(share["percentage"]))
-            for share in version.allocations
-        ),
+        allocations=tuple(_allocation(share, split_keys) for share in version.allocations),
+        first_days_of_customer=version.first_days_of_customer,
     )
 
 

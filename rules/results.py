@@ -14,11 +14,12 @@ from rules.engine.evaluation import Outcome
 from rules.models import CalculationException, CalculationItem, CalculationRun
 
 ITEM_COLUMNS = (
-    "rules_calculationitem (id, workspace_id, run_id, event_id, rule_version_id, payee_id, "
+    "rules_calculationitem (id, workspace_id, run_id, event_id, rule_version_id, allocation_index, payee_id, "
     "basis, rate, amount, tie_break, created_at)"
 )
 EXCEPTION_COLUMNS = "rules_calculationexception (id, workspace_id, run_id, event_id, code, amount, created_at)"
 ZERO = Decimal(0)
+NULL = "\\N"
 
 
 def delete_results(run: CalculationRun) -> None:
@@ -40,13 +41,13 @@ class Results:
         exceptions: list[str] = []
         head, tail = self._head, self._tail
         for row, version, tie_break, shares, _, exception in outcomes:
-            if version is None:
+            if exception is not None:
                 exceptions.append(f"{uuid7()}\t{head}\t{row.id}\t{exception}\t{row.amount}\t{tail}\n")
                 continue
-            row_head = f"{head}\t{row.id}\t{version.id}"
+            row_head = f"{head}\t{row.id}\t{NULL if version is None else version.id}"
             items += [
-                f"{uuid7()}\t{row_head}\t{payee_id}\t{row.amount}\t{rate}\t{amount}\t{tie_break}\t{tail}\n"
-                for payee_id, rate, amount in shares
+                f"{uuid7()}\t{row_head}\t{index}\t{payee_id}\t{row.amount}\t{rate}\t{amount}\t{tie_break}\t{tail}\n"
+                for payee_id, rate, amount, index in shares
             ]
         _copy(ITEM_COLUMNS, items)
         _copy(EXCEPTION_COLUMNS, exceptions)

@@ -47,13 +47,17 @@ class PageNumbers:
     def __init__(self, default: int = 100) -> None:
         self.default = default
 
-    def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
-        """The asked page, by created_at and id unless `rows` have an order; a page past the end is empty."""
-        rows = rows if rows.ordered else rows.order_by("created_at", "id")
+    def paginate(self, rows: Any, request: Request, total: int | None = None) -> Page:
+        """The asked page of a queryset or a list; a queryset without order goes by created_at and id.
+
+        A page past the end is empty.
+        """
+        if isinstance(rows, QuerySet) and not rows.ordered:
+            rows = rows.order_by("created_at", "id")
         page = whole_number(request, "page", default=1, maximum=LAST_PAGE)
         size = whole_number(request, "per_page", default=self.default, maximum=self.maximum)
         if total is None:
-            total = rows.count()
+            total = rows.count() if isinstance(rows, QuerySet) else len(rows)
         start = (page - 1) * size
         found = list(rows[start : start + size]) if start < total else []
         last = max(1, -(-total // size))

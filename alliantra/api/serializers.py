@@ -26,7 +26,11 @@ class StrictSerializer(serializers.Serializer):
         return values
 
     def _is_refused(self, name: str) -> bool:
-        return name not in self.fields or self.fields[name].read_only
+        return name not in self.fields or self.is_read_only(name)
+
+    def is_read_only(self, name: str) -> bool:
+        """Whether the server sets a known field."""
+        return bool(self.fields[name].read_only)
 
     def _stranger(self, name: str) -> list[serializers.ErrorDetail]:
         code = "read_only_field" if name in self.fields else "unknown_field"

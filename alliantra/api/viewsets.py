@@ -174,9 +174,10 @@ class WorkspaceViewSet(GenericViewSet):
 
     # -- answers ---------------------------------------------------------------------------------
 
-    def listed(self, rows: QuerySet[Any], serializer: type[BaseSerializer[Any]] | None = None) -> Response:
-        """One page of `rows` in its envelope."""
-        page = self.paging.paginate(rows, self.request, self.total(rows))
+    def listed(self, rows: Any, serializer: type[BaseSerializer[Any]] | None = None) -> Response:
+        """One page of `rows`, a queryset or a list, in its envelope."""
+        total = self.total(rows) if isinstance(rows, QuerySet) else None
+        page = self.paging.paginate(rows, self.request, total)
         self.listed_rows(page.rows)
         shape = serializer or self.get_serializer_class()
         body = {"data": shape(page.rows, many=True, context=self.get_serializer_context()).data, "meta": page.meta}

@@ -47,6 +47,7 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/revenues/batch", RevenueViews.as_view({"post": "batch_create"})),
     path("api/v1/revenues/<uuid:id>", RevenueViews.as_view({"get": "retrieve"})),
     *configuration("rules", RuleViews),
+    path("api/v1/rules/conflicts", RuleViews.as_view({"get": "conflicts"})),
     path("api/v1/rules/<uuid:id>/toggle-status", RuleViews.as_view({"post": "toggle_status"})),
     path("api/v1/rules/<uuid:id>/versions", RuleViews.as_view({"get": "versions"})),
     path("api/v1/rules/<uuid:id>/versions/<int:version>", RuleViews.as_view({"get": "version"})),

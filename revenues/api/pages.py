@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from alliantra.api.pagination import Page, PageNumbers
@@ -11,7 +10,7 @@ from alliantra.api.pagination import Page, PageNumbers
 class LedgerPages(PageNumbers):
     """As PageNumbers, in two steps: ids from the index over (workspace, created_at, id), then their rows."""
 
-    def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
+    def paginate(self, rows: Any, request: Request, total: int | None = None) -> Page:
         """The asked page."""
         ids = rows.select_related(None).order_by("created_at", "id").values_list("id", flat=True)
         page = super().paginate(ids, request, total)

@@ -1,85 +1,34 @@
 """Forms of rules and calculation runs."""
 
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 
-from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console.forms import (
     EXTERNAL_ID_HELP,
     ConsoleForm,
     LinesField,
     MetadataField,
-    TypedValueRow,
     date_input,
     search_box,
-    typed,
-    typed_row,
 )
-from alliantra.workspaces.console.rows import RowForm, RowsField
+from alliantra.workspaces.console.rows import RowsField
 from alliantra.workspaces.console.theme import Checkboxes, Dropdown, NumberInput, TextInput
-from partners.models import Partner, Payee
+from partners.models import Partner
 from revenues.models import Product, RevenueEvent, RevenueSource, RevenueType
-from rules.admin.wording import OPERATORS
-from rules.models import CalculationItem, CalculationRun, Rule, RuleStatus
-
-LIST_OPERATORS = {"in", "not_in"}
-
-
-class AllocationRow(RowForm):
-    """A payee and its percentage."""
-
-    payee = forms.ModelChoiceField(
-        queryset=Payee.objects.none(), widget=search_box(CalculationItem, "payee", admin.site, label="Payee")
-    )
-    percentage = forms.DecimalField(
-        min_value=Decimal("0.000001"),
-        max_value=100,
-        max_digits=9,
-        decimal_places=6,
-        widget=NumberInput(attrs={"inputmode": "decimal", "step": "any", "aria-label": "Percentage"}),
-    )
-
-    def __init__(self, *args: Any, actor: Actor | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if actor is not None:
-            field: Any = self.fields["payee"]
-            field.queryset = Payee.objects.in_workspace(actor.workspace)
-
-
-class ConditionRow(TypedValueRow):
-    """A comparison with one key of a row's metadata."""
-
-    operator = forms.ChoiceField(choices=OPERATORS, initial="eq", widget=Dropdown())
-    field_order = ("key", "operator", "value", "kind")
-
-    def clean(self) -> dict[str, Any]:
-        """The value in its type; several, separated by commas, where the operator takes several."""
-        operator = self.cleaned_data.get("operator")
-        if operator == "exists":
-            self.cleaned_data["kind"] = "boolean"
-            self.cleaned_data["value"] = self.cleaned_data.get("value") or "yes"
-        if operator not in LIST_OPERATORS:
-            return super().clean()
-        parts = [part.strip() for part in self.cleaned_data.get("value", "").split(",") if part.strip()]
-        try:
-            self.cleaned_data["value"] = [typed(part, self.cleaned_data["kind"]) for part in parts]
-        except ValueError as error:
-            self.add_error("value", str(error))
-        return self.cleaned_data
-
-
-def condition_row(condition: dict[str, Any]) -> dict[str, Any]:
-    """Initial values of a ConditionRow."""
-    value = condition.get("value", True)
-    row = typed_row(condition["key"], value[0] if isinstance(value, list) and value else value)
-    if isinstance(value, list):
-        row["value"] = ", ".join(str(item) for item in value)
-    return {**row, "operator": condition["operator"]}
-
+from rules.admin.rows import AllocationRow, ConditionRow, allocation_row, condition_row
+from rules.models import (
+    AllocationType,
+    CalculationRun,
+    Rule,
+    RuleStatus,
+    TierMeasure,
+    TierMode,
+    TierWindow,
+)
+from rules.services import SPOKEN
 
 SCOPE_FIELDS = {
     "scope_sources": "revenue_source_ids",
@@ -111,6 +60,38 @@ class RuleForm(ConsoleForm):
         widget=NumberInput(),
         help_text="Among rules that match the same row the highest number wins; then the more specific scope.",
     )
+    allocation_type = forms.ChoiceField(
+        choices=AllocationType.choices,
+        initial=AllocationType.FLAT,
+        widget=Dropdown(),
+        help_text="Flat: a percentage or a fixed amount of each sale. Tiered: a rate that changes with what was sold.",
+    )
+    tier_mode = forms.ChoiceField(
+        choices=TierMode.choices,
+        initial=TierMode.GRADUATED,
+        widget=Dropdown(),
+        help_text="Graduated: each band's rate for the part inside it. Volume: the reached band's rate for everything.",
+    )
+    tier_measure = forms.ChoiceField(
+        choices=TierMeasure.choices,
+        initial=TierMeasure.REVENUE,
+        widget=Dropdown(),
+        help_text="What is measured: net revenue, or how many rows.",
+    )
+    tier_window = forms.ChoiceField(
+        choices=TierWindow.choices,
+        initial=TierWindow.RUN,
+        widget=Dropdown(),
+        help_text="After which time the measure starts at zero again.",
+    )
+    first_days_of_customer = forms.IntegerField(
+        label="First days of a customer",
+        required=False,
+        min_value=1,
+        max_value=36_500,
+        widget=NumberInput(),
+        help_text="Only revenue within so many days of the customer's first sale. Empty: for ever.",
+    )
     valid_from = forms.DateField(
         required=False,
         widget=date_input(),
@@ -121,7 +102,8 @@ class RuleForm(ConsoleForm):
         AllocationRow,
         add_label="Add a payee",
         extra=1,
-        help_text="Percent of each matched row. Together at most 100; what is left stays with the company.",
+        help_text="In each row a payee or a group, and a percentage, a fixed amount or tiers (0: 4; 200: 6). "
+        "Percentages are together at most 100; what is left stays with the company.",
     )
     scope_sources = forms.ModelMultipleChoiceField(
         queryset=RevenueSource.objects.none(),
@@ -183,11 +165,9 @@ class RuleForm(ConsoleForm):
         version = self.instance.active_version
         if version is None:
             return
-        for name in ("name", "status", "priority", "valid_from", "valid_to", "metadata"):
+        for name in SPOKEN:
             self.initial[name] = getattr(version, name)
-        self.initial["allocations"] = [
-            {"payee": str(item["payee_id"]), "percentage": Decimal(item["percentage"])} for item in version.allocations
-        ]
+        self.initial["allocations"] = [allocation_row(item) for item in version.allocations]
         for field, dimension in SCOPE_FIELDS.items():
             self.initial[field] = version.scope.get(dimension) or []
         self.initial["scope_metadata"] = [condition_row(item) for item in self.initial["scope_metadata"]]
@@ -204,10 +184,7 @@ class RuleForm(ConsoleForm):
         names = list(self.fields) if self.is_new else self.changed_data
         values = {name: self.cleaned_data[name] for name in names if name not in (*SCOPE_FIELDS, "allocations")}
         if "allocations" in names:
-            values["allocations"] = [
-                {"payee_id": str(row["payee"].pk), "percentage": row["percentage"]}
-                for row in self.cleaned_data["allocations"]
-            ]
+            values["allocations"] = [AllocationRow.values(row) for row in self.cleaned_data["allocations"]]
         if any(name in SCOPE_FIELDS for name in names):
             values["scope"] = self._scope()
         return values

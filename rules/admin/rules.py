@@ -5,8 +5,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from alliantra.workspaces.actors import Actor
@@ -18,10 +19,11 @@ from alliantra.workspaces.console.session import workspace_of
 from rules import services
 from rules.admin import wording
 from rules.admin.forms import RuleForm
-from rules.allocations import allocation_total
+from rules.conflicts import rule_conflicts
 from rules.models import Rule, RuleStatus, RuleVersion
 
 VERSIONS_SHOWN = 50
+CONFLICTS_SHOWN = 200
 
 
 def _status(rule: Rule) -> str:
@@ -54,8 +56,15 @@ class RuleAdmin(ConsoleAdmin[Rule]):
     ordering = ("-active_version__priority", "created_at", "id")
     fieldsets = (
         (None, {"fields": ("name", "external_id", "status", "priority")}),
-        ("Who gets what", {"fields": ("allocations",)}),
-        ("When", {"fields": ("valid_from", "valid_to")}),
+        ("Who gets what", {"fields": ("allocation_type", "allocations")}),
+        (
+            "How tiers are read",
+            {
+                "description": "Only for rules of type tiered.",
+                "fields": ("tier_mode", "tier_measure", "tier_window"),
+            },
+        ),
+        ("When", {"fields": ("valid_from", "valid_to", "first_days_of_customer")}),
         (
             "Which revenue",
             {
@@ -100,6 +109,30 @@ class RuleAdmin(ConsoleAdmin[Rule]):
             is_available=lambda rule: _status(rule) != RuleStatus.ARCHIVED,
         ),
     )
+
+    list_before_template = "admin/console/conflicts_link.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """And the conflicts."""
+        page = path("conflicts/", self.admin_site.admin_view(self.conflicts_view), name="rules_rule_conflicts")
+        return [page, *super().get_urls()]
+
+    def conflicts_view(self, request: HttpRequest) -> HttpResponse:
+        """Pairs of active rules that can match the same row at equal priority."""
+        if not self.may_read(request):
+            raise PermissionDenied
+        found = rule_conflicts(workspace_of(request))
+        known = wording.names(workspace_of(request), [row for each in found[:CONFLICTS_SHOWN] for row in each[:2]])
+        rows = [
+            {
+                "conflict": each,
+                "sides": [{"version": row, "scope": wording.scope(row, known)} for row in (each.winner, each.loser)],
+                "decided_by": wording.DECISIONS[each.found.decided_by],
+            }
+            for each in found[:CONFLICTS_SHOWN]
+        ]
+        context = {"title": "Rule conflicts", "rows": rows, "count": len(found), "shown": CONFLICTS_SHOWN}
+        return self.page(request, "admin/console/conflicts.html", context)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With the active version in the same query."""
@@ -165,9 +198,9 @@ class RuleAdmin(ConsoleAdmin[Rule]):
         return wording.allocations(row.active_version, row.known_names)
 
     @admin.display(description="total")
-    def total_amount(self, row: Any) -> SafeString | str:
+    def total_amount(self, row: Any) -> str:
         """Sum of the percentages."""
-        return display.quantity(allocation_total(row.active_version.allocations), " %")
+        return wording.total(row.active_version)
 
     @admin.display(description="window")
     def window(self, row: Any) -> str:

@@ -261,7 +261,7 @@ class CalculationItemAdmin(_OfOneRun):
     @admin.display(description="rule version")
     def rule_(self, row: CalculationItem) -> SafeString | str:
         """Link to the version that made it."""
-        return display.link(row.rule_version)
+        return display.link(row.rule_version) if row.rule_version else "fallback of the payee"
 
     @admin.display(description="basis")
     def basis_amount(self, row: CalculationItem) -> SafeString | str:

@@ -6,9 +6,10 @@ from typing import Any
 
 from alliantra.workspaces.console.display import NOTHING, figures, period, plain
 from alliantra.workspaces.models import Workspace
-from partners.models import Partner, Payee
+from partners.models import Partner, Payee, PayeeGroup
 from revenues.models import Product, RevenueSource
-from rules.models import RuleVersion
+from rules.allocations import allocation_total
+from rules.models import AllocationType, RuleVersion
 
 Names = Mapping[str, str]
 
@@ -34,19 +35,30 @@ OPERATORS: Sequence[tuple[str, str]] = (
     ("contains", "contains"),
     ("starts_with", "starts with"),
 )
+DECISIONS: Mapping[str, str] = {
+    "specificity": "its scope is more specific",
+    "valid_from": "it begins later",
+    "age": "it is older",
+}
+"""Comparison → why the winner wins."""
 _OPERATOR = dict(OPERATORS)
 _REFERENCES = ("revenue_source_ids", "product_ids", "partner_ids")
+_BOUNDS = (("floor_amount", "at least"), ("cap_amount", "at most"))
 
 
 def names(workspace: Workspace, versions: Iterable[RuleVersion]) -> Names:
-    """Names of everything the versions refer to, by id; four queries however many versions."""
-    wanted: dict[str, set[str]] = {"payees": set(), **{key: set() for key in _REFERENCES}}
+    """Names of everything the versions refer to, by id; five queries however many versions."""
+    wanted: dict[str, set[str]] = {key: set() for key in ("payee_id", "payee_group_id", *_REFERENCES)}
     for version in versions:
-        wanted["payees"].update(str(item["payee_id"]) for item in version.allocations)
+        for item in version.allocations:
+            for share in (item, *item.get("members", ())):
+                for key in share.keys() & wanted.keys():
+                    wanted[key].add(str(share[key]))
         for key in _REFERENCES:
             wanted[key].update(map(str, version.scope.get(key) or ()))
     tables: Mapping[str, Any] = {
-        "payees": Payee,
+        "payee_id": Payee,
+        "payee_group_id": PayeeGroup,
         "revenue_source_ids": RevenueSource,
         "product_ids": Product,
         "partner_ids": Partner,
@@ -64,8 +76,43 @@ def allocations(version: RuleVersion, known: Names) -> str:
 
 
 def _allocation(item: Mapping[str, Any], known: Names) -> str:
-    payee = known.get(str(item["payee_id"]), "unknown payee")
-    return f"{payee} {figures(Decimal(item['percentage']))} %"
+    bounds = [f"{label} {_figure(item[name])}" for name, label in _BOUNDS if name in item]
+    return ", ".join([f"{_recipient(item, known)} {_share(item)}", *bounds])
+
+
+def _recipient(item: Mapping[str, Any], known: Names) -> str:
+    if "payee_group_id" not in item:
+        return known.get(str(item["payee_id"]), "unknown payee")
+    members = [
+        f"{known.get(str(member['payee_id']), 'unknown payee')} × {_figure(member['weight'])}"
+        for member in item["members"]
+    ]
+    return f"{known.get(str(item['payee_group_id']), 'unknown group')} ({', '.join(members)})"
+
+
+def _share(item: Mapping[str, Any]) -> str:
+    if "percentage" in item:
+        return f"{_figure(item['percentage'])} %"
+    if "fixed_amount" in item:
+        return f"{_figure(item['fixed_amount'])} a sale"
+    return ", ".join(f"{_figure(tier['percentage'])} % from {_figure(tier['from'])}" for tier in item["tiers"])
+
+
+def _figure(text: str) -> str:
+    return figures(Decimal(text))
+
+
+def total(version: RuleVersion) -> str:
+    """Sum of the percentages, where all are percentages."""
+    together = allocation_total(version.allocations)
+    return NOTHING if together is None else f"{figures(together)} %"
+
+
+def tiers(version: RuleVersion) -> str:
+    """How bands are read; nothing for a rule without."""
+    if version.allocation_type != AllocationType.TIERED:
+        return NOTHING
+    return f"{version.tier_mode}, by {version.tier_measure}, per {version.tier_window}"
 
 
 def scope(version: RuleVersion, known: Names) -> str:
@@ -95,13 +142,16 @@ def _condition(item: Mapping[str, Any]) -> str:
 
 def facts(version: RuleVersion, known: Names) -> dict[str, str]:
     """Everything a version says, in words."""
+    days = version.first_days_of_customer
     return {
         "name": version.name,
         "status": version.status,
         "priority": str(version.priority),
         "allocation type": version.allocation_type,
         "allocations": allocations(version, known),
+        "tiers": tiers(version),
         "window": period(version.valid_from, version.valid_to),
+        "customers": NOTHING if days is None else f"first {days:,} days of each",
         **dict.fromkeys((*SCOPE_LABELS.values(), "metadata conditions"), NOTHING),
         **{
             ("metadata conditions" if label == "metadata" else label): text

@@ -1,5 +1,6 @@
 """`/api/v1/rules`: which rows, which payees, what rate, when, and who wins; with every version there was."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,11 @@ from alliantra.api.viewsets import ConfigurationViews
 from alliantra.errors import NotFound
 from revenues.models import RevenueType
 from rules import services
-from rules.allocations import allocation_total
+from rules.allocations import TIERS_LIMIT, allocation_total
+from rules.conflicts import rule_conflicts
 from rules.engine.conditions import Operator
-from rules.models import AllocationType, Rule, RuleStatus, RuleVersion
+from rules.engine.matching import TieBreak
+from rules.models import AllocationType, Rule, RuleStatus, RuleVersion, TierMeasure, TierMode, TierWindow
 
 _IDS = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "uuid"}}
 _TEXTS = {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
@@ -55,6 +58,9 @@ SCOPE_SCHEMA: dict[str, Any] = {
     },
 }
 
+DECISIONS = [TieBreak.SPECIFICITY.value, TieBreak.VALID_FROM.value, TieBreak.AGE.value]
+MOST_DAYS = 36_500
+
 
 @extend_schema_field(SCOPE_SCHEMA)
 class ScopeField(serializers.JSONField):
@@ -69,11 +75,82 @@ class ScopeField(serializers.JSONField):
         return value
 
 
-class AllocationSerializer(StrictSerializer):
-    """One payee's share."""
+class TierRateField(fields.PercentageField):
+    """The rate of a band; a first band may have none."""
 
-    payee_id = fields.IdField(max_length=100)
-    percentage = fields.PercentageField()
+    def check_range(self, amount: Decimal) -> Decimal:
+        """From 0 to 100."""
+        if not 0 <= amount <= 100:
+            self.refuse("out_of_range", "Expected at least 0 and at most 100.")
+        return amount
+
+
+@extend_schema_field({"type": "number", "minimum": 0})
+class BoundField(fields.NonNegativeMoneyTextField):
+    """Where a band begins, as a JSON number: an amount in the run's currency, or a count."""
+
+    def to_representation(self, value: Any) -> Any:
+        """`200`."""
+        return fields.plain_number(Decimal(value))
+
+
+class StoredMoneyField(fields.NonNegativeMoneyTextField):
+    """An amount that is stored as text."""
+
+    def to_representation(self, value: Any) -> str:
+        """`5.000`."""
+        return super().to_representation(Decimal(value))
+
+
+class TierSerializer(StrictSerializer):
+    """A band: from this measure on, up to where the next band begins, at this rate."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """`from` is no name that a class body can give."""
+        return {"from": BoundField(), "percentage": TierRateField()}
+
+
+@extend_schema_field(
+    {
+        "type": "array",
+        "description": "Answered, never sent: of the group, as it was when this version was saved.",
+        "items": {
+            "type": "object",
+            "required": ["payee_id", "weight"],
+            "properties": {"payee_id": {"type": "string", "format": "uuid"}, "weight": {"type": "number"}},
+        },
+    }
+)
+class KeptMembersField(serializers.Field):
+    """Members of a payee group as the version keeps them; only where there is a group."""
+
+    def to_representation(self, members: Any) -> Any:
+        """Weights as numbers."""
+        return [{**member, "weight": fields.plain_number(Decimal(member["weight"]))} for member in members]
+
+
+class AllocationSerializer(StrictSerializer):
+    """What one recipient gets: `payee_id` or `payee_group_id`, and `percentage`, `fixed_amount` or `tiers`."""
+
+    payee_id = fields.IdField(max_length=100, required=False)
+    payee_group_id = fields.IdField(max_length=100, required=False)
+    members = KeptMembersField(required=False)
+    percentage = fields.PercentageField(required=False)
+    fixed_amount = StoredMoneyField(
+        required=False, help_text="Per sale, in the run's currency; at most the row's amount."
+    )
+    tiers = serializers.ListField(child=TierSerializer(), min_length=1, max_length=TIERS_LIMIT, required=False)
+    cap_amount = StoredMoneyField(required=False, help_text="At most this much per run, in the run's currency.")
+    floor_amount = StoredMoneyField(required=False, help_text="At least this much per run, in the run's currency.")
+
+    def is_read_only(self, name: str) -> bool:
+        """The members are kept, not sent; a field that is merely not always there cannot say so itself."""
+        return name == "members" or super().is_read_only(name)
+
+    def to_representation(self, allocation: dict[str, Any]) -> dict[str, Any]:
+        """Only what was said."""
+        shown = {name: field for name, field in self.fields.items() if name in allocation}
+        return {name: field.to_representation(allocation[name]) for name, field in shown.items()}
 
 
 class RuleSerializer(StrictSerializer):
@@ -89,8 +166,20 @@ class RuleSerializer(StrictSerializer):
     valid_from = fields.DateField(allow_null=True, required=False, help_text="First day, in the workspace's zone.")
     valid_to = fields.DateField(allow_null=True, required=False, help_text="Last day, in the workspace's zone.")
     scope = ScopeField(required=False)
+    tier_mode = fields.ChoiceField(choices=TierMode.values, default=TierMode.GRADUATED)
+    tier_measure = fields.ChoiceField(choices=TierMeasure.values, default=TierMeasure.REVENUE)
+    tier_window = fields.ChoiceField(choices=TierWindow.values, default=TierWindow.RUN)
+    first_days_of_customer = fields.IntegerField(
+        allow_null=True,
+        required=False,
+        min_value=1,
+        max_value=MOST_DAYS,
+        help_text="Only rows within so many days of the customer's first sale, that day being the first.",
+    )
     metadata = fields.MetadataField(required=False)
-    allocation_total = serializers.SerializerMethodField(help_text="Sum of the percentages.")
+    allocation_total = serializers.SerializerMethodField(
+        help_text="Sum of the percentages; null unless every allocation is a percentage."
+    )
     version = serializers.IntegerField(read_only=True)
     created_at = fields.TimeField(read_only=True)
     updated_at = fields.TimeField(read_only=True)
@@ -106,10 +195,11 @@ class RuleSerializer(StrictSerializer):
         own = {name: getattr(rule, name) for name in ("id", "external_id", "created_at", "updated_at")}
         return super().to_representation({**own, **said(rule.active_version)})
 
-    @extend_schema_field({"type": "number"})
+    @extend_schema_field({"type": ["number", "null"]})
     def get_allocation_total(self, values: dict[str, Any]) -> Any:
         """20, 33.333333."""
-        return fields.plain_number(allocation_total(values["allocations"]))
+        total = allocation_total(values["allocations"])
+        return None if total is None else fields.plain_number(total)
 
 
 class RuleVersionSerializer(serializers.Serializer[Any]):
@@ -125,6 +215,10 @@ class RuleVersionSerializer(serializers.Serializer[Any]):
     valid_from = fields.DateField(allow_null=True)
     valid_to = fields.DateField(allow_null=True)
     scope = ScopeField()
+    tier_mode = serializers.ChoiceField(choices=TierMode.values)
+    tier_measure = serializers.ChoiceField(choices=TierMeasure.values)
+    tier_window = serializers.ChoiceField(choices=TierWindow.values)
+    first_days_of_customer = serializers.IntegerField(allow_null=True)
     metadata = fields.MetadataField()
     saved_by = serializers.CharField()
     created_at = fields.TimeField()
@@ -148,6 +242,33 @@ def said(version: RuleVersion | None) -> dict[str, Any]:
     """What a version says, with its number."""
     assert version is not None
     return {"version": version.number, **{name: getattr(version, name) for name in services.SPOKEN}}
+
+
+class ConflictingRuleSerializer(serializers.Serializer[Any]):
+    """One of the two rules, as its active version says it."""
+
+    rule_id = serializers.UUIDField()
+    external_id = serializers.CharField(source="rule.external_id", allow_null=True)
+    name = serializers.CharField()
+    version = serializers.IntegerField(source="number")
+    valid_from = fields.DateField(allow_null=True)
+    valid_to = fields.DateField(allow_null=True)
+    scope = ScopeField()
+
+
+class ConflictSerializer(serializers.Serializer[Any]):
+    """Two active rules of equal priority that can match the same row."""
+
+    priority = serializers.IntegerField(source="winner.priority")
+    decided_by = serializers.ChoiceField(
+        choices=DECISIONS, source="found.decided_by", help_text="The comparison that lets the winner take such a row."
+    )
+    is_arbitrary = serializers.BooleanField(
+        source="found.is_arbitrary",
+        help_text="Equal in specificity too: only the dates or the ages of the rules decide. Blocks approving runs.",
+    )
+    winner = ConflictingRuleSerializer()
+    loser = ConflictingRuleSerializer()
 
 
 class RuleFilter(StrictFilterSet):
@@ -180,6 +301,7 @@ class RuleViews(ConfigurationViews):
     }
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
+    paged_actions = ("conflicts",)
 
     def prepare(self, rows: QuerySet[Rule]) -> QuerySet[Rule]:
         """With versions; drafts and archived rules are listed only when asked for."""
@@ -218,6 +340,14 @@ class RuleViews(ConfigurationViews):
         if found is None:
             raise NotFound
         return Response({"data": RuleVersionSerializer(found, context=self._active(rule)).data})
+
+    @extend_schema(responses=ConflictSerializer(many=True))
+    def conflicts(self, request: Request) -> Response:
+        """Pairs of active rules that can match the same row at equal priority.
+
+        Give one of the two another priority, or another scope or window, to say which should win.
+        """
+        return self.listed(rule_conflicts(self.workspace), ConflictSerializer)
 
     def _active(self, rule: Rule) -> dict[str, Any]:
         assert rule.active_version is not None

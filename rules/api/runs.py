@@ -101,8 +101,11 @@ class ItemSerializer(serializers.Serializer[Any]):
     revenue_external_id = serializers.CharField(source="event.external_id")
     revenue_source_id = serializers.UUIDField(source="event.source_id")
     occurred_at = fields.TimeField(source="event.occurred_at")
-    rule_id = serializers.UUIDField(source="rule_version.rule_id")
-    rule_version = serializers.IntegerField(source="rule_version.number")
+    rule_id = serializers.UUIDField(
+        source="rule_version.rule_id", allow_null=True, help_text="Null where no rule took the row: tie_break fallback."
+    )
+    rule_version = serializers.IntegerField(source="rule_version.number", allow_null=True)
+    allocation_index = serializers.IntegerField(help_text="Place among the version's allocations, from 0.")
     payee_id = serializers.UUIDField()
     payee_external_id = serializers.CharField(source="payee.external_id", allow_null=True)
     payee_name = serializers.CharField(source="payee.name")

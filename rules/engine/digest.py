@@ -7,10 +7,10 @@ from datetime import date
 from decimal import Decimal
 
 from alliantra.money import CONTEXT, STORED_QUANTUM
-from rules.engine.evaluation import Outcome
+from rules.engine.evaluation import Fallbacks, Outcome
 from rules.engine.inputs import RuleVersion
 
-FORMAT = "alliantra-run-1"
+FORMAT = "alliantra-run-2"
 """First line of what is hashed; a change to the lines below needs another one."""
 
 
@@ -18,8 +18,8 @@ class RunDigest:
     """Grows outcome by outcome; the order is (occurred_at, source, external_id).
 
     One line per fact, fields parted by a tab: the run's period, currency and sources; every rule
-    version with its payees in winning order; then per row its id, amount and exception, followed by
-    its items in the version's order. Amounts carry six decimals.
+    version with its payees in winning order; the fallback percentages; then per row its id, amount and
+    exception, followed by its items in the version's order. Amounts carry six decimals.
     """
 
     def __init__(
@@ -30,15 +30,23 @@ class RunDigest:
         currency: str,
         source_ids: Iterable[str] | None,
         versions: Sequence[RuleVersion],
+        fallbacks: Fallbacks,
     ) -> None:
         """`versions` in winning order."""
         sources = "all" if source_ids is None else ",".join(sorted(source_ids))
         lines = [FORMAT, f"run\t{period_start}\t{period_end}\t{currency}\t{sources}"]
         for version in versions:
             lines.append(f"version\t{version.id}")
+            for share in version.allocations:
+                lines.append(f"share\t{json.dumps(share.split_key)}\t{canonical(share.percentage)}")
+                lines += [
+                    f"payee\t{member.payee_id}\t{json.dumps(member.split_key)}\t{canonical(member.weight)}"
+                    for member in share.members
+                ]
+        for leads, found in (("hint", fallbacks.by_hint), ("partner", fallbacks.by_partner)):
             lines += [
-                f"payee\t{share.payee_id}\t{json.dumps(share.split_key)}\t{canonical(share.percentage)}"
-                for share in version.allocations
+                f"fallback\t{leads}\t{json.dumps(name)}\t{fallback.payee_id}\t{canonical(fallback.percentage)}"
+                for name, fallback in sorted(found.items())
             ]
         self._hash = hashlib.sha256()
         self._write(lines)
@@ -48,8 +56,8 @@ class RunDigest:
         lines = []
         for row, version, _, items, _, exception in outcomes:
             lines.append(f"row\t{row.id}\t{canonical(row.amount)}\t{exception or ''}")
-            if version is not None:
-                lines += [f"item\t{version.id}\t{payee_id}\t{canonical(amount)}" for payee_id, _, amount in items]
+            made_by = "fallback" if version is None else version.id
+            lines += [f"item\t{made_by}\t{item.payee_id}\t{canonical(item.amount)}" for item in items]
         self._write(lines)
 
     def hexdigest(self) -> str:

@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
     """One version's fate and its reason.
 
     `reason` is the comparison that decided, for a winner or a loser (a TieBreak value), or what did
-    not match: valid_from, valid_to or a scope dimension.
+    not match: valid_from, valid_to, first_days_of_customer or a scope dimension.
     """
 
     version: RuleVersion

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from rules.engine.conditions import Condition, typed
 from rules.engine.inputs import DIMENSIONS, Row, RuleVersion
-from rules.engine.matching import TieBreak, decided_by, rank
+from rules.engine.matching import TieBreak, decided_by, is_early, rank
 
 FILED_AT_MOST = 64
 """Places in which one version may be filed; requirements beyond are checked on the row instead."""
@@ -241,13 +241,15 @@ def _intervals(version: RuleVersion, bounds: Sequence[datetime]) -> tuple[int, i
 
 
 def _requirements(version: RuleVersion) -> list[_Requirement]:
-    """All that the version's scope asks of a row."""
+    """All that the version asks of a row beside its window."""
     scope = version.scope
     needs = [
         _Requirement(dimension, wanted, _check_of(dimension, wanted))
         for dimension in DIMENSIONS
         if (wanted := getattr(scope, dimension))
     ]
+    if version.first_days_of_customer is not None:
+        needs.append(_Requirement("first_days_of_customer", frozenset(), partial(is_early, version)))
     return needs + [_requirement_of(condition) for condition in scope.metadata]
 
 

@@ -36,6 +36,9 @@ class Row(NamedTuple):
     product_category: str = ""
     product_tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = {}
+    payee_hint: str = ""
+    customer_day: int | None = None
+    """Days since the day of the customer's first sale, in the workspace's zone; None without such a day."""
 
     @property
     def split_seed(self) -> str:
@@ -63,8 +66,31 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One payee of an allocation and its weight. `split_key` decides ties: the payee's external id, or else its id."""
+
+    payee_id: str
+    split_key: str
+    weight: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
 class Allocation:
-    """One payee's share in a rule. `split_key` decides ties: the payee's external id, or else its id."""
+    """One share of a rule: a percentage for a payee, or for the members of a group by weight."""
+
+    split_key: str
+    members: tuple[Member, ...]
+    percentage: Decimal
+
+    @classmethod
+    def to_payee(cls, payee_id: str, split_key: str, percentage: Decimal) -> "Allocation":
+        """A share of one payee."""
+        return cls(split_key, (Member(payee_id, split_key),), percentage)
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What a payee gets of rows that no rule takes and that lead to it. `percentage` is above 0, at most 100."""
 
     payee_id: str
     split_key: str
@@ -84,3 +110,4 @@ class RuleVersion:
     ends_at: datetime | None
     scope: Scope
     allocations: tuple[Allocation, ...]
+    first_days_of_customer: int | None = None

@@ -18,6 +18,8 @@ class TieBreak(StrEnum):
     SPECIFICITY = "specificity"
     VALID_FROM = "valid_from"
     AGE = "age"
+    FALLBACK = "fallback"
+    """No version at all: the percentage of the payee that the row leads to."""
 
 
 def matches(version: RuleVersion, row: Row) -> bool:
@@ -26,17 +28,32 @@ def matches(version: RuleVersion, row: Row) -> bool:
 
 
 def mismatch(version: RuleVersion, row: Row) -> str | None:
-    """Why the version does not match the row: `valid_from`, `valid_to` or a scope dimension; None if it does."""
+    """Why the version does not match the row; None if it does.
+
+    `valid_from`, `valid_to`, `first_days_of_customer` or a scope dimension.
+    """
     if version.starts_at is not None and row.occurred_at < version.starts_at:
         return "valid_from"
     if version.ends_at is not None and row.occurred_at >= version.ends_at:
         return "valid_to"
+    if not is_early(version, row):
+        return "first_days_of_customer"
     for dimension in DIMENSIONS:
         if not admits(version.scope, dimension, row):
             return dimension
     if not all(condition.holds(row.metadata) for condition in version.scope.metadata):
         return "metadata"
     return None
+
+
+def is_early(version: RuleVersion, row: Row) -> bool:
+    """Whether the row lies in the first days of its customer, where the version asks for that.
+
+    The day of the customer's first sale is the first of these days. A row without customer, or from
+    before that day, does not.
+    """
+    days = version.first_days_of_customer
+    return days is None or (row.customer_day is not None and 0 <= row.customer_day < days)
 
 
 def admits(scope: Scope, dimension: str, row: Row) -> bool:

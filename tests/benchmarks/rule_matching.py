@@ -111,7 +111,7 @@ def _version(chance: random.Random, number: int) -> RuleVersion:
     ]
     begins = START + timedelta(days=chance.randint(-60, 20)) if chance.random() < 0.3 else None
     ends = START + timedelta(days=chance.randint(21, 60)) if chance.random() < 0.3 else None
-    allocations = (Allocation("payee", "payee", Decimal(10)),)
+    allocations = (Allocation.to_payee("payee", "payee", Decimal(10)),)
     made = START + timedelta(seconds=number)
     priority = chance.choice([50, 100, 200])
     scope = Scope(**shapes[number % len(shapes)])

@@ -7,7 +7,7 @@ import pytest
 
 from alliantra.workspaces.console.forms import LinesField, MetadataField, TypedValueRow, typed, typed_row
 from alliantra.workspaces.console.rows import RowsField
-from rules.admin.forms import ConditionRow, condition_row
+from rules.admin.rows import AllocationRow, ConditionRow, allocation_row, condition_row, read_tiers
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,36 @@ def test_lines_are_texts_once_each() -> None:
     assert field.clean(" a, b\nb\n\n c ,") == ["a", "b", "c"]
     assert field.prepare_value(["a", "b"]) == "a\nb"
     assert not field.has_changed(["a", "b"], "a\nb")
+
+
+@pytest.mark.parametrize("text", ["0: 4; 200: 6; 400.50: 8.5", " 0:4 %;200 : 6%; 400.50:8.5;"])
+def test_tiers_are_typed_as_bands(text: str) -> None:
+    assert read_tiers(text) == [
+        {"from": Decimal(0), "percentage": Decimal(4)},
+        {"from": Decimal(200), "percentage": Decimal(6)},
+        {"from": Decimal("400.50"), "percentage": Decimal("8.5")},
+    ]
+
+
+@pytest.mark.parametrize("text", ["4", "0=4", "-1: 4", "0: 4, 200: 6", "0: x", "\u0660: 4"])
+def test_what_is_no_band_is_refused(text: str) -> None:
+    assert AllocationRow({"tiers": text}).errors.keys() == {"tiers"}
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"payee_id": "p", "percentage": "20"},
+        {"payee_group_id": "g", "members": [], "fixed_amount": "5.5", "cap_amount": "100", "floor_amount": "1"},
+        {"payee_id": "p", "tiers": [{"from": "0", "percentage": "4"}, {"from": "200", "percentage": "6.5"}]},
+    ],
+)
+def test_a_stored_allocation_comes_back_as_it_was(stored: dict[str, Any]) -> None:
+    row = {name: value for name, value in allocation_row(stored).items() if value not in (None, "")}
+    expected: dict[str, Any] = {
+        name: Decimal(stored[name]) for name in stored if name.endswith(("_amount", "percentage"))
+    }
+    expected |= {name.removesuffix("_id"): stored[name] for name in stored if name.endswith("_id")}
+    if "tiers" in stored:
+        expected["tiers"] = "0: 4; 200: 6.5"
+    assert row == expected

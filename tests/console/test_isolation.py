@@ -13,11 +13,12 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console.base import ConsoleAdmin
 from alliantra.workspaces.console.rows import RowsField
 from alliantra.workspaces.models import Workspace, WorkspaceModel
-from partners.models import Partner, Payee
+from partners.models import Partner, Payee, PayeeGroup
 from revenues.models import Product, ProductMapping, RevenueSource
 from rules.models import CalculationRun, Rule
 from tests import factories
 from tests.console.conftest import one_of_each
+from tests.console.test_writes import TIER_CHOICES
 
 REGISTERED: list[type[Model]] = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
@@ -166,19 +167,27 @@ def test_a_payee_cannot_be_tied_to_another_workspaces_partner(owner: Client, riv
 
 @pytest.mark.parametrize(
     ("field", "model"),
-    [("scope_sources", RevenueSource), ("scope_products", Product), ("scope_partners", Partner), ("payee", Payee)],
+    [
+        ("scope_sources", RevenueSource),
+        ("scope_products", Product),
+        ("scope_partners", Partner),
+        ("payee", Payee),
+        ("payee_group", PayeeGroup),
+    ],
 )
 def test_a_rule_cannot_name_another_workspaces_rows(
     field: str, model: type[Model], owner: Client, actor: Actor, rival_rows: Actor
 ) -> None:
     own, other = str(factories.payee(actor)), foreign(model, rival_rows)
-    values = {"name": "Sly", "status": "active", "priority": "1", "allocations-0-percentage": "10"}
+    values = {"name": "Sly", "status": "active", "priority": "1", "allocations-0-percentage": "10", **TIER_CHOICES}
     values |= {"allocations-0-payee": other if field == "payee" else own, "allocations-TOTAL_FORMS": "1"}
+    values |= {"allocations-0-payee_group": other} if field == "payee_group" else {}
     for table in ("scope_metadata", "metadata"):
         values |= {f"{table}-TOTAL_FORMS": "0", f"{table}-INITIAL_FORMS": "0"}
-    values |= {"allocations-INITIAL_FORMS": "0"} | ({} if field == "payee" else {field: other})
+    in_table = field.startswith("payee")
+    values |= {"allocations-INITIAL_FORMS": "0"} | ({} if in_table else {field: other})
     page = owner.post(reverse("admin:rules_rule_add"), values)
-    assert page.context["adminform"].form.errors.keys() == {"allocations" if field == "payee" else field}
+    assert page.context["adminform"].form.errors.keys() == {"allocations" if in_table else field}
     assert not Rule.objects.in_workspace(actor.workspace).exists()
 
 
@@ -204,7 +213,7 @@ def test_a_run_cannot_name_another_workspaces_source(owner: Client, actor: Actor
 
 
 def test_the_unmapped_queue_and_home_show_nothing_of_another_workspace(owner: Client, rival_rows: Actor) -> None:
-    for name in ("admin:revenues_productmapping_unmapped", "admin:index"):
+    for name in ("admin:revenues_productmapping_unmapped", "admin:rules_rule_conflicts", "admin:index"):
         assert factories.CANARY not in owner.get(reverse(name)).text
 
 

@@ -87,6 +87,17 @@ def test_home_and_the_queue_open(owner: Client, actor: Actor) -> None:
     assert "unmapped-canary-5001" in queue
 
 
+def test_conflicts_of_rules_are_listed_with_what_decides(owner: Client, actor: Actor, rival: Actor) -> None:
+    page = reverse("admin:rules_rule_conflicts")
+    assert "None: no two active rules" in owner.get(page).text
+    for number in (1, 2):
+        factories.rule(actor, number)
+        factories.rule(rival, number)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", owner.get(page).text))
+    assert "100 canary 1 v1 all rows it is older canary 2 v1 all rows decide" in text
+    assert text.count("canary 1 v1") == 1
+
+
 def test_a_run_shows_totals_that_add_up_with_both_checks(owner: Client, actor: Actor) -> None:
     run = CalculationRun.objects.get(pk=factories.run(actor))
     text = owner.get(reverse("admin:rules_calculationrun_change", args=[run.pk])).text

@@ -25,10 +25,18 @@ def table(name: str, *rows: dict[str, str]) -> dict[str, str]:
     return values | {f"{name}-{index}-{key}": value for index, row in enumerate(rows) for key, value in row.items()}
 
 
+TIER_CHOICES = {
+    "allocation_type": "flat",
+    "tier_mode": "graduated",
+    "tier_measure": "revenue",
+    "tier_window": "run",
+}
+
+
 def rule_values(*shares: tuple[UUID, str], **values: str) -> dict[str, str]:
     """Form values of a rule."""
     rows = [{"payee": str(payee), "percentage": percentage} for payee, percentage in shares]
-    given = {"name": "Split", "status": "active", "priority": "100", **values}
+    given = {"name": "Split", "status": "active", "priority": "100", **TIER_CHOICES, **values}
     conditions = [] if any(key.startswith("scope_metadata") for key in values) else [table("scope_metadata")]
     for part in (table("allocations", *rows), table("metadata"), *conditions):
         given |= part
@@ -178,6 +186,34 @@ def test_a_rule_is_added_with_its_scope_and_every_change_is_a_version(owner: Cli
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", owner.get(change).text))
     assert "Priority: 100 → 150" in text
     assert last_action(actor) == ("rule.updated", "member")
+
+
+def test_a_tiered_rule_for_a_group_is_added_and_saving_it_again_leaves_no_version(owner: Client, actor: Actor) -> None:
+    group = factories.payee_group(actor)
+    row = {"payee_group": str(group), "tiers": "0: 4; 200: 6", "cap_amount": "500"}
+    values = rule_values(allocation_type="tiered", tier_window="quarter", first_days_of_customer="365")
+    values |= table("allocations", row)
+    assert owner.post(reverse("admin:rules_rule_add"), values).status_code == 302
+    rule = Rule.objects.get()
+    version = rule.active_version
+    assert version is not None
+    assert (version.tier_window, version.first_days_of_customer) == ("quarter", 365)
+    [stored] = version.allocations
+    assert (stored["payee_group_id"], len(stored["members"]), stored["cap_amount"]) == (str(group), 2, "500")
+    assert stored["tiers"] == [{"from": "0", "percentage": "4"}, {"from": "200", "percentage": "6"}]
+    change = reverse("admin:rules_rule_change", args=[rule.pk])
+    assert owner.post(change, values).status_code == 302
+    assert rule.versions.count() == 1
+    words = "canary 1 (canary 20002 × 1, canary 20003 × 2) 4 % from 0, 6 % from 200, at most 500"
+    assert words in owner.get(reverse("admin:rules_rule_changelist")).text
+
+
+def test_an_allocation_that_says_two_things_is_refused_at_its_row(owner: Client, actor: Actor) -> None:
+    values = rule_values() | table(
+        "allocations", {"payee": str(factories.payee(actor)), "percentage": "5", "fixed_amount": "5"}
+    )
+    page = owner.post(reverse("admin:rules_rule_add"), values)
+    assert errors(page) == {"allocations": ["Row 1, fixed_amount: Send percentage or fixed_amount, not both."]}
 
 
 def test_a_rule_that_gives_away_too_much_is_refused_at_its_allocations(owner: Client, actor: Actor) -> None:

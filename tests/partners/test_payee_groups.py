@@ -118,3 +118,14 @@ def test_every_change_is_audited_with_its_members(api: ApiClient, band: list[str
         {"members": [{"payee_id": band[0], "weight": "1"}]},
         {"members": [{"payee_id": band[0], "weight": "5"}]},
     )
+
+
+def test_a_change_of_members_is_checked_as_a_new_group_is(api: ApiClient, band: list[str]) -> None:
+    made = api.post(GROUPS, group(band, 1)).json()["data"]
+    path = f"{GROUPS}/{made['id']}"
+    missing = api.put(path, {"members": [{"weight": 2}, {"payee_id": band[0]}]})
+    assert [(error["pointer"], error["code"]) for error in missing.json()["errors"]] == [
+        ("/members/0/payee_id", "required")
+    ]
+    changed = api.put(path, {"members": [{"payee_id": band[1]}]})
+    assert changed.json()["data"]["members"] == [{"payee_id": band[1], "weight": 1}]

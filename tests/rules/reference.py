@@ -20,6 +20,7 @@ class PlainRule:
     valid_from: date | None = None
     valid_to: date | None = None
     scope: dict[str, Any] = field(default_factory=dict)
+    first_days: int | None = None
 
 
 def matches(rule: PlainRule, row: Row, zone: ZoneInfo) -> bool:
@@ -30,6 +31,7 @@ def matches(rule: PlainRule, row: Row, zone: ZoneInfo) -> bool:
         [
             rule.valid_from is None or day >= rule.valid_from,
             rule.valid_to is None or day <= rule.valid_to,
+            rule.first_days is None or row.customer_day in range(rule.first_days),
             "revenue_source_ids" not in scope or row.source_id in scope["revenue_source_ids"],
             "product_ids" not in scope or row.product_id in scope["product_ids"],
             "product_categories" not in scope or row.product_category in scope["product_categories"],

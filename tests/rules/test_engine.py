@@ -18,10 +18,10 @@ from rules.engine import index
 from rules.engine.allocation import FlatAllocation
 from rules.engine.conditions import Condition, Operator, typed
 from rules.engine.digest import RunDigest
-from rules.engine.evaluation import Evaluator, Outcome, Totals
+from rules.engine.evaluation import NO_FALLBACKS, Evaluator, Fallbacks, Outcome, Totals
 from rules.engine.explanation import Fate, explain
 from rules.engine.index import RuleIndex
-from rules.engine.inputs import Allocation, Row, RuleVersion
+from rules.engine.inputs import Allocation, Fallback, Member, Row, RuleVersion
 from rules.engine.matching import matches
 from tests.rules import reference
 from tests.rules.reference import PlainRule
@@ -82,7 +82,8 @@ def plain_rules(draw: st.DrawFn) -> list[PlainRule]:
         if valid_from and valid_to and valid_to < valid_from:
             valid_from, valid_to = valid_to, valid_from
         priority = draw(st.sampled_from([50, 100, 100, 100]))
-        rules.append(PlainRule(f"r{age}", age, priority, valid_from, valid_to, draw(SCOPES)))
+        first_days = draw(st.none() | st.none() | st.integers(1, 4))
+        rules.append(PlainRule(f"r{age}", age, priority, valid_from, valid_to, draw(SCOPES), first_days))
     return rules
 
 
@@ -104,6 +105,8 @@ def rows(draw: st.DrawFn, amounts: st.SearchStrategy[Decimal] = ONE) -> Row:
         product_category=draw(st.sampled_from(["saas", "media", ""])) if has_product else "",
         product_tags=tuple(draw(st.lists(st.sampled_from("abcd"), unique=True))) if has_product else (),
         metadata=draw(st.dictionaries(KEYS, SCALARS)),
+        payee_hint=draw(st.sampled_from(["", "ada", "nobody"])),
+        customer_day=draw(st.none() | st.integers(-2, 5)),
     )
 
 
@@ -119,7 +122,8 @@ def version(rule: PlainRule, zone: str, allocations: Sequence[Allocation] = ()) 
         starts_at=workspace.day_start(rule.valid_from) if rule.valid_from else None,
         ends_at=workspace.day_start(rule.valid_to + timedelta(days=1)) if rule.valid_to else None,
         scope=compiled_scope(rule.scope),
-        allocations=tuple(allocations) or (Allocation("ada", "ada", Decimal(10)),),
+        allocations=tuple(allocations) or (Allocation.to_payee("ada", "ada", Decimal(10)),),
+        first_days_of_customer=rule.first_days,
     )
 
 
@@ -163,7 +167,7 @@ AMOUNTS = st.decimals(min_value=Decimal(-(10**13)), max_value=Decimal(10**13), p
 
 @st.composite
 def allocations(draw: st.DrawFn) -> list[Allocation]:
-    """One to five payees, together at most 100 percent."""
+    """One to five payees or groups, together at most 100 percent."""
     room = 100_000_000
     shares = []
     for number in range(draw(st.integers(1, 5))):
@@ -171,7 +175,11 @@ def allocations(draw: st.DrawFn) -> list[Allocation]:
             break
         millionths = draw(st.integers(1, room))
         room -= millionths
-        shares.append(Allocation(f"payee-{number}", f"key-{number}", Decimal(millionths).scaleb(-6)))
+        members = tuple(
+            Member(f"payee-{number}-{each}", f"key-{number}-{each}", Decimal(draw(st.integers(1, 9))))
+            for each in range(draw(st.sampled_from([1, 1, 2, 3])))
+        )
+        shares.append(Allocation(f"key-{number}", members, Decimal(millionths).scaleb(-6)))
     return shares
 
 
@@ -180,18 +188,29 @@ def versions(draw: st.DrawFn) -> list[RuleVersion]:
     return [version(rule, "Europe/London", draw(allocations())) for rule in draw(plain_rules())]
 
 
+PAID_ANYWAY = Fallbacks(
+    by_hint={"ada": Fallback("ada", "ada", Decimal(5))}, by_partner={"x": Fallback("xavier", "xavier", Decimal("7.5"))}
+)
+
+
 @given(versions(), st.lists(rows(AMOUNTS), max_size=10))
 def test_items_and_remainder_add_up_to_the_amount(in_force: list[RuleVersion], ledger: list[Row]) -> None:
     totals = Totals()
-    for outcome in Evaluator(in_force).evaluate_all(ledger):
+    for outcome in Evaluator(in_force, PAID_ANYWAY).evaluate_all(ledger):
         totals.add(outcome)
-        if outcome.version is None:
-            assert (outcome.exception, outcome.items) == ("unallocated", ())
+        if outcome.exception is not None:
+            assert (outcome.exception, outcome.items, outcome.version) == ("unallocated", (), None)
             continue
         amounts = [item.amount for item in outcome.items]
         assert total([*amounts, outcome.remainder]) == outcome.row.amount
         assert all(amount == quantize(amount, outcome.row.currency) for amount in amounts)
-        assert [item.payee_id for item in outcome.items] == [share.payee_id for share in outcome.version.allocations]
+        if outcome.version is not None:
+            paid = [(item.payee_id, item.allocation_index) for item in outcome.items]
+            assert paid == [
+                (member.payee_id, index)
+                for index, share in enumerate(outcome.version.allocations)
+                for member in share.members
+            ]
     assert totals.difference == 0
     assert totals.rows == len(ledger)
     assert totals.basis == total(row.amount for row in ledger)
@@ -199,8 +218,8 @@ def test_items_and_remainder_add_up_to_the_amount(in_force: list[RuleVersion], l
 
 @given(AMOUNTS, st.decimals(min_value=Decimal("0.000001"), max_value=100, places=6), st.sampled_from(["USD", "JPY"]))
 def test_a_single_payees_item_is_the_rounded_percentage(amount: Decimal, percentage: Decimal, currency: str) -> None:
-    (part,), _ = FlatAllocation.of([Allocation("a", "a", percentage)]).apply(amount, currency, seed="s")
-    assert part == quantize(amount * percentage / 100, currency)
+    (part,), _ = FlatAllocation.of([Allocation.to_payee("a", "a", percentage)]).apply(amount, currency, seed="s")
+    assert part.amount == quantize(amount * percentage / 100, currency)
 
 
 @given(versions(), st.lists(rows(AMOUNTS), max_size=12), st.lists(st.integers(0, 12), max_size=4))
@@ -213,9 +232,15 @@ def test_the_digest_is_the_same_in_any_chunking(
     assert digest(in_force, [outcomes]) == digest(in_force, [piece for piece in pieces if piece])
 
 
-def digest(in_force: list[RuleVersion], chunks: Sequence[list[Outcome]], currency: str = "USD") -> str:
+def digest(
+    in_force: list[RuleVersion],
+    chunks: Sequence[list[Outcome]],
+    currency: str = "USD",
+    fallbacks: Fallbacks = NO_FALLBACKS,
+) -> str:
     days = {"period_start": date(2018, 10, 1), "period_end": date(2018, 11, 30)}
-    made = RunDigest(**days, currency=currency, source_ids=None, versions=RuleIndex(in_force).versions)
+    in_order = RuleIndex(in_force).versions
+    made = RunDigest(**days, currency=currency, source_ids=None, versions=in_order, fallbacks=fallbacks)
     for chunk in chunks:
         made.add(chunk)
     return made.hexdigest()
@@ -228,8 +253,8 @@ def test_the_digest_changes_with_every_input_and_item() -> None:
     def of(rule: RuleVersion = rule, row: Row = row, currency: str = "USD") -> str:
         return digest([rule], [list(Evaluator([rule]).evaluate_all([row]))], currency)
 
-    dearer = version(PlainRule("r", 0), "UTC", [Allocation("ada", "ada", Decimal("10.000001"))])
-    renamed = version(PlainRule("r", 0), "UTC", [Allocation("ada", "\n", Decimal(10))])
+    dearer = version(PlainRule("r", 0), "UTC", [Allocation.to_payee("ada", "ada", Decimal("10.000001"))])
+    renamed = version(PlainRule("r", 0), "UTC", [Allocation.to_payee("ada", "\n", Decimal(10))])
     different = [
         of(),
         of(rule=dearer),
@@ -239,6 +264,7 @@ def test_the_digest_changes_with_every_input_and_item() -> None:
         of(currency="EUR"),
         digest([rule], []),
         digest([], []),
+        digest([rule], [], fallbacks=PAID_ANYWAY),
     ]
     assert len(set(different)) == len(different)
     assert of(row=row._replace(amount=Decimal("100.000000"))) == of()
@@ -292,3 +318,38 @@ def test_each_comparison_decides_when_those_before_it_are_even(
         win = RuleIndex([version(rule, "UTC") for rule in rules]).winner(row)
         assert win is not None
         assert (win.version.rule_id, win.tie_break.value) == ("won", decided)
+
+
+@given(versions(), rows(AMOUNTS))
+def test_what_no_rule_takes_falls_back_by_hint_and_else_by_partner(in_force: list[RuleVersion], row: Row) -> None:
+    outcome = Evaluator(in_force, PAID_ANYWAY).evaluate(row)
+    leads_to = "ada" if row.payee_hint == "ada" else "xavier" if row.partner_id == "x" else None
+    if RuleIndex(in_force).winner(row) is not None:
+        assert outcome.version is not None
+    elif leads_to is None:
+        assert outcome.exception == "unallocated"
+    else:
+        rate = {"ada": Decimal(5), "xavier": Decimal("7.5")}[leads_to]
+        [item] = outcome.items
+        assert (item.payee_id, item.rate, outcome.tie_break) == (leads_to, rate, "fallback")
+        assert item.amount == quantize(row.amount * rate / 100, row.currency)
+
+
+def test_a_group_is_split_by_weight_inside_its_own_part() -> None:
+    trio = Allocation("trio", tuple(Member(name, name, Decimal(1)) for name in "abc"), Decimal(10))
+    solo = Allocation.to_payee("d", "d", Decimal(20))
+    items, remainder = FlatAllocation.of([trio, solo]).apply(Decimal("100.00"), "USD", seed="s")
+    assert sorted(item.amount for item in items if item.allocation_index == 0) == [
+        Decimal("3.33"),
+        Decimal("3.33"),
+        Decimal("3.34"),
+    ]
+    assert [(item.payee_id, item.amount) for item in items if item.allocation_index == 1] == [("d", Decimal(20))]
+    assert remainder == Decimal(70)
+
+
+@pytest.mark.parametrize(("day", "expected"), [(None, False), (-1, False), (0, True), (29, True), (30, False)])
+def test_the_first_days_of_a_customer_begin_with_the_first_sale(day: int | None, *, expected: bool) -> None:
+    rule = version(PlainRule("new", 0, first_days=30), "UTC")
+    row = Row("id", "s", "e", datetime(2018, 11, 1, tzinfo=UTC), Decimal(1), "USD", "sale", customer_day=day)
+    assert matches(rule, row) is expected

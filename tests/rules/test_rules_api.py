@@ -174,15 +174,151 @@ def test_allocations_are_checked(
     assert api.post(RULES, {**record, "allocations": [{"payee_id": str(ada.pk), "percentage": 100}]}).status_code == 201
 
 
-def test_what_is_not_calculated_yet_is_refused(api: ApiClient, record: dict[str, Any], ada: Payee) -> None:
-    assert problems(api.post(RULES, {**record, "allocation_type": "tiered"})) == [
-        ("/allocation_type", "not_supported_yet")
+BANDS = [{"from": 0, "percentage": 4}, {"from": 200, "percentage": 6}, {"from": "400.50", "percentage": 8.5}]
+
+
+def test_tiers_are_kept_with_their_settings(api: ApiClient, record: dict[str, Any], ada: Payee) -> None:
+    settings = {"tier_mode": "volume", "tier_measure": "revenue", "tier_window": "quarter"}
+    tiered = {"allocation_type": "tiered", "allocations": [{"payee_id": str(ada.pk), "tiers": BANDS}]}
+    made = api.post(RULES, {**record, **tiered, **settings}).json()["data"]
+    assert made["allocations"] == [
+        {
+            "payee_id": str(ada.pk),
+            "tiers": [
+                {"from": 0, "percentage": 4},
+                {"from": 200, "percentage": 6},
+                {"from": 400.5, "percentage": 8.5},
+            ],
+        }
     ]
-    assert problems(api.post(RULES, {**record, "tier_mode": "volume"})) == [("/tier_mode", "unknown_field")]
-    fixed = {"payee_id": str(ada.pk), "fixed_amount": "5"}
-    assert ("/allocations/0/fixed_amount", "unknown_field") in problems(
-        api.post(RULES, {**record, "allocations": [fixed]})
-    )
+    assert {name: made[name] for name in settings} == settings
+    assert made["allocation_total"] is None
+    monthly = api.put(f"{RULES}/{made['id']}", {"tier_window": "month"}).json()["data"]
+    assert (monthly["version"], monthly["tier_window"], monthly["tier_mode"]) == (2, "month", "volume")
+    [first, second] = api.get(f"{RULES}/{made['id']}/versions").json()["data"]["versions"]
+    assert (first["tier_window"], second["tier_window"]) == ("quarter", "month")
+
+
+def test_a_fixed_amount_a_cap_and_a_floor_are_kept(api: ApiClient, record: dict[str, Any], ada: Payee) -> None:
+    bob = payee(ada.workspace, "bob")
+    allocations = [
+        {"payee_id": str(ada.pk), "fixed_amount": 5, "cap_amount": "100.50"},
+        {"payee_id": str(bob.pk), "percentage": 10, "floor_amount": "20"},
+    ]
+    made = api.post(RULES, {**record, "allocations": allocations}).json()["data"]
+    assert made["allocations"] == [
+        {"payee_id": str(ada.pk), "fixed_amount": "5.000", "cap_amount": "100.500"},
+        {"payee_id": str(bob.pk), "percentage": 10, "floor_amount": "20.000"},
+    ]
+    assert made["allocation_total"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "code"),
+    [
+        ({}, "/allocations/0/percentage", "required"),
+        ({"percentage": 1, "fixed_amount": 1}, "/allocations/0/fixed_amount", "invalid"),
+        ({"percentage": 1, "payee_group_id": "x"}, "/allocations/0/payee_group_id", "invalid"),
+        ({"percentage": 1, "members": []}, "/allocations/0/members", "read_only_field"),
+        ({"tiers": BANDS}, "/allocations/0/tiers", "invalid"),
+        ({"tiers": []}, "/allocations/0/tiers", "too_short"),
+        ({"tiers": [{"percentage": 1}]}, "/allocations/0/tiers/0/from", "required"),
+        ({"tiers": [{"from": -1, "percentage": 1}]}, "/allocations/0/tiers/0/from", "out_of_range"),
+        ({"tiers": [{"from": 0, "percentage": 101}]}, "/allocations/0/tiers/0/percentage", "out_of_range"),
+        ({"percentage": 1, "cap_amount": 0}, "/allocations/0/cap_amount", "out_of_range"),
+        ({"percentage": 1, "floor_amount": -1}, "/allocations/0/floor_amount", "out_of_range"),
+        ({"percentage": 1, "cap_amount": 1, "floor_amount": 2}, "/allocations/0/floor_amount", "invalid"),
+        ({"percentage": None}, "/allocations/0/percentage", "null"),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_an_allocation_says_one_thing(
+    method: str, change: dict[str, Any], pointer: str, code: str, api: ApiClient, record: dict[str, Any], ada: Payee
+) -> None:
+    body = {"allocations": [{"payee_id": str(ada.pk), **change}]}
+    path = RULES
+    if method == "PUT":
+        path = f"{RULES}/{api.post(RULES, record).json()['data']['id']}"
+    answer = api.call(method, path, {**record, **body} if method == "POST" else body)
+    assert problems(answer) == [(pointer, code)]
+
+
+@pytest.mark.parametrize(
+    ("tiers", "measure", "pointer", "code"),
+    [
+        ([(1, 5)], "revenue", "/allocations/0/tiers/0/from", "tier_order"),
+        ([(0, 5), (10, 6), (10, 7)], "revenue", "/allocations/0/tiers/2/from", "tier_order"),
+        ([(0, 5), (10, 6), (5, 7)], "revenue", "/allocations/0/tiers/2/from", "tier_order"),
+        ([(0, 5), (2.5, 6)], "count", "/allocations/0/tiers/1/from", "invalid"),
+    ],
+)
+def test_bands_ascend_from_zero(
+    tiers: list[Any], measure: str, pointer: str, code: str, api: ApiClient, record: dict[str, Any], ada: Payee
+) -> None:
+    bands = [{"from": start, "percentage": rate} for start, rate in tiers]
+    allocations = [{"payee_id": str(ada.pk), "tiers": bands}]
+    tiered = {"allocation_type": "tiered", "tier_measure": measure, "allocations": allocations}
+    assert problems(api.post(RULES, {**record, **tiered})) == [(pointer, code)]
+
+
+def test_no_band_may_give_away_more_than_there_is(api: ApiClient, record: dict[str, Any], ada: Payee) -> None:
+    bob = payee(ada.workspace, "bob")
+    climbing = [{"from": 0, "percentage": 10}, {"from": 100, "percentage": 60}]
+    late = [{"from": 0, "percentage": 40}, {"from": 200, "percentage": 41}]
+    both = [{"payee_id": str(ada.pk), "tiers": climbing}, {"payee_id": str(bob.pk), "tiers": late}]
+    refused = api.post(RULES, {**record, "allocation_type": "tiered", "allocations": both})
+    assert problems(refused) == [("/allocations", "allocation_total")]
+    assert "101" in refused.json()["detail"]
+
+
+def test_a_type_that_its_allocations_do_not_fit_is_refused(api: ApiClient, record: dict[str, Any]) -> None:
+    made = api.post(RULES, record).json()["data"]
+    assert problems(api.put(f"{RULES}/{made['id']}", {"allocation_type": "tiered"})) == [
+        ("/allocations/0/tiers", "required")
+    ]
+
+
+def test_a_version_keeps_the_members_of_its_groups_as_they_were(
+    api: ApiClient, record: dict[str, Any], ada: Payee
+) -> None:
+    bob = payee(ada.workspace, "bob")
+    pair = [{"payee_id": str(ada.pk), "weight": 2}, {"payee_id": str(bob.pk), "weight": 1}]
+    group = api.post("/api/v1/payee-groups", {"name": "Pair", "members": pair}).json()["data"]
+    share = {"payee_group_id": group["id"], "percentage": 30}
+    made = api.post(RULES, {**record, "allocations": [share]}).json()["data"]
+    assert made["allocations"] == [{**share, "members": pair}]
+    path = f"{RULES}/{made['id']}"
+    api.put(f"/api/v1/payee-groups/{group['id']}", {"members": pair[:1]})
+    assert api.get(path).json()["data"]["allocations"] == [{**share, "members": pair}]
+    assert api.put(path, {"name": "Renamed"}).json()["data"]["allocations"] == [{**share, "members": pair}]
+    taken_on = api.put(path, {"allocations": [share]}).json()["data"]
+    assert (taken_on["version"], taken_on["allocations"]) == (3, [{**share, "members": pair[:1]}])
+    assert api.put(path, {"allocations": [share]}).json()["data"]["version"] == 3
+
+
+def test_a_group_of_another_workspace_does_not_exist(
+    api: ApiClient, record: dict[str, Any], rival_workspace: Workspace, client: ClientFactory
+) -> None:
+    eve = payee(rival_workspace, "eve")
+    body = {"name": "Theirs", "members": [{"payee_id": str(eve.pk)}]}
+    theirs = client(of=rival_workspace).post("/api/v1/payee-groups", body).json()["data"]["id"]
+    share = {"payee_group_id": theirs, "percentage": 30}
+    assert problems(api.post(RULES, {**record, "allocations": [share]})) == [
+        ("/allocations/0/payee_group_id", "does_not_exist")
+    ]
+
+
+@pytest.mark.parametrize("days", [0, -1, 36_501, "30", 1.5, True])
+def test_the_first_days_are_a_whole_number(days: Any, api: ApiClient, record: dict[str, Any]) -> None:
+    [(pointer, _)] = problems(api.post(RULES, {**record, "first_days_of_customer": days}))
+    assert pointer == "/first_days_of_customer"
+
+
+def test_the_first_days_of_a_customer_are_versioned(api: ApiClient, record: dict[str, Any]) -> None:
+    made = api.post(RULES, {**record, "first_days_of_customer": 365}).json()["data"]
+    assert (made["first_days_of_customer"], made["version"]) == (365, 1)
+    freed = api.put(f"{RULES}/{made['id']}", {"first_days_of_customer": None}).json()["data"]
+    assert (freed["first_days_of_customer"], freed["version"]) == (None, 2)
 
 
 def test_a_window_ends_after_it_begins(api: ApiClient, record: dict[str, Any]) -> None:

@@ -1,32 +1,19 @@
-"""Use cases of rules and calculation runs."""
+"""Use cases of rules: every save that changes something is a new version."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
-from functools import partial
 from typing import Any, TypedDict, Unpack
-from uuid import UUID
 
-import structlog
-from celery.exceptions import OperationalError as BrokerError
 from django.db import transaction
-from django.db.models import Max
 
 from alliantra.errors import DomainError, FieldProblem, Invalid
-from alliantra.money import is_currency
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.locks import lock_name
-from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.services import validate_row
-from revenues.models import RevenueSource
-from rules.allocations import normalised_allocations
+from rules.allocations import AllocationValues, refuse_contradictions, stored_allocations
 from rules.engine.conditions import typed
-from rules.models import AllocationType, CalculationRun, Rule, RuleStatus, RuleVersion, RunStatus
-from rules.scopes import known_ids, normalised_scope
-from rules.tasks import calculate_run
-
-log = structlog.get_logger(__name__)
+from rules.models import AllocationType, Rule, RuleStatus, RuleVersion, TierMeasure
+from rules.scopes import normalised_scope
 
 SPOKEN = (
     "name",
@@ -37,17 +24,14 @@ SPOKEN = (
     "valid_from",
     "valid_to",
     "scope",
+    "tier_mode",
+    "tier_measure",
+    "tier_window",
+    "first_days_of_customer",
     "metadata",
 )
 """What a rule says: the fields that a new version takes over from the one before."""
 TOGGLED = {RuleStatus.ACTIVE: RuleStatus.INACTIVE, RuleStatus.INACTIVE: RuleStatus.ACTIVE}
-
-
-class AllocationValues(TypedDict):
-    """One payee and its percentage."""
-
-    payee_id: UUID | str
-    percentage: Decimal | int
 
 
 class RuleValues(TypedDict, total=False):
@@ -62,6 +46,10 @@ class RuleValues(TypedDict, total=False):
     valid_from: date | None
     valid_to: date | None
     scope: Mapping[str, Any]
+    tier_mode: str
+    tier_measure: str
+    tier_window: str
+    first_days_of_customer: int | None
     metadata: Mapping[str, Any]
 
 
@@ -127,13 +115,16 @@ def _say(version: RuleVersion, values: Mapping[str, Any], changed: Any = SPOKEN)
     """Fill a version; what is `changed` is checked and brought into the stored form."""
     for name, value in values.items():
         setattr(version, name, value)
-    if version.allocation_type != AllocationType.FLAT:
-        raise Invalid.field("/allocation_type", "not_supported_yet", "Only flat allocations are calculated so far.")
     if "allocations" in changed:
-        version.allocations = normalised_allocations(version.allocations, version.workspace)
+        version.allocations = stored_allocations(version.allocations, version.workspace)
     if "scope" in changed:
         version.scope = normalised_scope(version.scope, version.workspace)
     validate_row(version)
+    refuse_contradictions(
+        version.allocations,
+        is_tiered=version.allocation_type == AllocationType.TIERED,
+        is_counted=version.tier_measure == TierMeasure.COUNT,
+    )
     if version.valid_from and version.valid_to and version.valid_to < version.valid_from:
         raise Invalid.field("/valid_to", "period_order")
 
@@ -167,69 +158,3 @@ def _snapshot(rule: Rule) -> dict[str, Any]:
     assert version is not None
     said = {name: audit.jsonable(getattr(version, name)) for name in SPOKEN}
     return {"external_id": rule.external_id, "version": version.number, **said}
-
-
-@transaction.atomic
-def request_run(
-    *,
-    actor: Actor,
-    period_start: date,
-    period_end: date,
-    currency: str,
-    revenue_source_ids: Sequence[UUID | str] | None = None,
-) -> CalculationRun:
-    """Ask for a period to be calculated; a worker does it. None as sources means all of them. Raises Invalid."""
-    workspace = actor.workspace
-    if period_end < period_start:
-        raise Invalid.field("/period_end", "period_order")
-    if not is_currency(currency):
-        raise Invalid.field("/currency", "unknown_currency")
-    sources = None
-    if revenue_source_ids is not None:
-        sources = known_ids(RevenueSource, revenue_source_ids, workspace, pointer="/revenue_source_ids")
-    run = CalculationRun(
-        workspace=workspace,
-        period_start=period_start,
-        period_end=period_end,
-        currency=currency,
-        revenue_source_ids=sources,
-        number=_next_run_number(workspace),
-        requested_by=actor.name,
-    )
-    run.save()
-    audit.record(actor, "run.created", run, after=audit.snapshot(run))
-    transaction.on_commit(partial(_wake_worker, run))
-    return run
-
-
-@transaction.atomic
-def recalculate_run(run: CalculationRun, *, actor: Actor) -> CalculationRun:
-    """Calculate again, with the rules and rows of now; the old results go with the new ones' commit.
-
-    Raises run_calculating while that is under way.
-    """
-    locked: CalculationRun = CalculationRun.objects.in_workspace(actor.workspace).select_for_update().get(pk=run.pk)
-    if locked.status == RunStatus.CALCULATING:
-        raise DomainError("run_calculating")
-    before = audit.snapshot(locked)
-    locked.begin_anew()
-    locked.requested_by = actor.name
-    locked.save()
-    audit.record(actor, "run.recalculated", locked, before=before, after=audit.snapshot(locked))
-    transaction.on_commit(partial(_wake_worker, locked))
-    return locked
-
-
-def _next_run_number(workspace: Workspace) -> int:
-    """One more than the last; the lock makes the next asker wait for this transaction."""
-    lock_name(workspace, "calculation run number")
-    last = CalculationRun.objects.in_workspace(workspace).aggregate(last=Max("number"))["last"]
-    return (last or 0) + 1
-
-
-def _wake_worker(run: CalculationRun) -> None:
-    """The run is committed; if nobody can be woken now, the sweep finds it."""
-    try:
-        calculate_run.delay(run_id=str(run.pk))
-    except (BrokerError, OSError) as error:
-        log.warning("run.worker_not_woken", run_id=str(run.pk), error=str(error))

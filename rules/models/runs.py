@@ -1,4 +1,4 @@
-"""Payout rules with their immutable versions, and calculation runs with everything they pinned."""
+"""Calculation runs, with everything they pinned."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,91 +12,7 @@ from alliantra.fields import CurrencyField, ExactJSONField, MoneyField, Percenta
 from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
 from partners.models import Payee
 from revenues.models import RevenueEvent
-
-
-class RuleStatus(models.TextChoices):
-    """Whether a rule takes part in calculations; draft and archived exist for people only."""
-
-    ACTIVE = "active"
-    INACTIVE = "inactive"
-    DRAFT = "draft"
-    ARCHIVED = "archived"
-
-
-class AllocationType(models.TextChoices):
-    """How a rule's allocations are computed."""
-
-    FLAT = "flat"
-    TIERED = "tiered"
-
-
-class RuleQuerySet(WorkspaceQuerySet):
-    """Reads of rules, each with its active version."""
-
-    def with_version(self) -> Self:
-        """Fetch the active versions in the same query."""
-        return self.select_related("active_version")
-
-    def in_force(self) -> Self:
-        """Rules that take part in calculations, with their versions."""
-        return self.with_version().filter(active_version__status=RuleStatus.ACTIVE)
-
-    def search(self, text: str) -> Self:
-        """Name or external id contains `text`."""
-        return self.filter(Q(active_version__name__icontains=text) | Q(external_id__icontains=text))
-
-
-class Rule(WorkspaceModel):
-    """One row: the identity of a rule. What it says stands in its versions, of which one is active."""
-
-    external_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULLs do not collide
-    active_version = models.ForeignKey(
-        "rules.RuleVersion", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
-    )
-
-    objects = RuleQuerySet.as_manager()  # type: ignore[misc]
-
-    class Meta:
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["workspace", "external_id"], name="rule_external_id"),
-            models.CheckConstraint(condition=~Q(external_id=""), name="rule_external_id_not_blank"),
-        ]
-        indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["workspace", "created_at", "id"], name="rule_created"),
-        ]
-
-    def __str__(self) -> str:
-        return self.active_version.name if self.active_version else str(self.id)
-
-
-class RuleVersion(WorkspaceModel):
-    """One row: everything a rule said from one save to the next. Never changes, by trigger."""
-
-    updated_at = None  # type: ignore[assignment]
-    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, db_index=False, related_name="versions")
-    number = models.PositiveIntegerField()
-    name = models.CharField(max_length=200)
-    status = models.CharField(max_length=10, choices=RuleStatus.choices, default=RuleStatus.ACTIVE)
-    priority = models.IntegerField(default=100)
-    allocation_type = models.CharField(max_length=8, choices=AllocationType.choices, default=AllocationType.FLAT)
-    allocations = ExactJSONField()
-    valid_from = models.DateField(null=True, blank=True)
-    valid_to = models.DateField(null=True, blank=True)
-    scope = ExactJSONField(default=dict, blank=True)
-    metadata = ExactJSONField(default=dict, blank=True)
-    saved_by = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["workspace", "rule", "number"], name="ruleversion_number"),
-            models.CheckConstraint(
-                condition=Q(valid_from=None) | Q(valid_to=None) | Q(valid_from__lte=F("valid_to")),
-                name="ruleversion_window_order",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} v{self.number}"
+from rules.models.rules import RuleVersion
 
 
 class RunStatus(models.TextChoices):
@@ -192,6 +108,7 @@ class TieBreak(models.TextChoices):
     SPECIFICITY = "specificity"
     VALID_FROM = "valid_from"
     AGE = "age"
+    FALLBACK = "fallback"
 
 
 class CalculationItemQuerySet(WorkspaceQuerySet):
@@ -207,7 +124,9 @@ class CalculationItemQuerySet(WorkspaceQuerySet):
 
 
 class CalculationItem(WorkspaceModel):
-    """One row: what one payee gets of one ledger row, under one rule version, in one run.
+    """One row: what one payee gets of one ledger row, under one allocation of one rule version, in one run.
+
+    Without rule version it is the payee's own fallback percentage that was allocated.
 
     `run` has no foreign key constraint: its check locks the run's row once per item, and that row is
     where progress is written meanwhile; the two together cost more with every second of a long run.
@@ -218,7 +137,8 @@ class CalculationItem(WorkspaceModel):
         CalculationRun, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="items"
     )
     event = models.ForeignKey(RevenueEvent, on_delete=models.PROTECT, db_index=False, related_name="+")
-    rule_version = models.ForeignKey(RuleVersion, on_delete=models.PROTECT, db_index=False, related_name="+")
+    rule_version = models.ForeignKey(RuleVersion, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
+    allocation_index = models.PositiveSmallIntegerField(default=0)
     payee = models.ForeignKey(Payee, on_delete=models.PROTECT, db_index=False, related_name="+")
     basis = MoneyField()
     rate = PercentageField()
@@ -229,7 +149,9 @@ class CalculationItem(WorkspaceModel):
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["workspace", "run", "event", "payee"], name="item_event_payee"),
+            models.UniqueConstraint(
+                fields=["workspace", "run", "event", "allocation_index", "payee"], name="item_event_allocation_payee"
+            ),
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["workspace", "run", "payee", "id"], name="item_payee"),
