@@ -113,10 +113,11 @@ def _changes_nothing(row: WorkspaceModel, changes: Mapping[str, Any]) -> bool:
 
 
 def _save_product(product: Product, workspace: Workspace, values: Mapping[str, Any]) -> None:
-    _apply(product, values)
+    category = values.get("category", product.category)
     names = [option["name"] for option in workspace.category_options]
-    if "category" in values and product.category and names and product.category not in names:
-        raise Invalid.field("/category", "invalid_choice", f"Expected one of {', '.join(names)}.")
+    if category not in {"", product.category, *names}:
+        raise Invalid.field("/category", "invalid_choice", f"Expected one of {', '.join(names) or 'none'}.")
+    _apply(product, values)
     _refuse_taken(product, "external_id")
     product.save()
 

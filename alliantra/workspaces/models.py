@@ -72,6 +72,16 @@ def validate_timezone(name: str) -> None:
         raise ValidationError(message)
 
 
+FIRST_CATEGORIES = (
+    ("saas_subscription", "SaaS Subscription"),
+    ("digital_product", "Digital Product"),
+    ("physical_product", "Physical Product"),
+    ("service", "Service"),
+    ("add_on", "Add-on"),
+)
+"""Name and label of the product categories that a workspace starts with; its settings keep its own."""
+
+
 class Workspace(models.Model):
     """One row: a tenant in one environment. Every other row belongs to one."""
 

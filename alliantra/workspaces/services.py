@@ -12,7 +12,16 @@ from alliantra.errors import FIELD_CODES, DomainError, FieldProblem, Invalid
 from alliantra.statements import find_with
 from alliantra.workspaces import audit, keys
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.models import KEY_PREFIXES, ApiKey, Environment, Membership, Role, User, Workspace
+from alliantra.workspaces.models import (
+    FIRST_CATEGORIES,
+    KEY_PREFIXES,
+    ApiKey,
+    Environment,
+    Membership,
+    Role,
+    User,
+    Workspace,
+)
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
@@ -55,6 +64,7 @@ def create_workspace(
         base_currency=base_currency,
         timezone=timezone,
         is_demo=is_demo,
+        settings={"product_categories": [{"name": name, "label": label} for name, label in FIRST_CATEGORIES]},
     )
     validate_row(workspace)
     if Workspace.objects.filter(slug=slug, environment=environment).exists():

@@ -70,7 +70,7 @@ class ProductViews(ConfigurationViews):
 
     Rows of the ledger whose `external_product_identifier` equals a product's `external_id` belong to
     it, whichever came first. Deleting archives: what was sold keeps its product. `category` is one of
-    the `category_options` of the workspace, if it has any.
+    the `category_options`, which are settings of the workspace.
     """
 
     model = Product

@@ -104,7 +104,8 @@ def test_products_are_archived_and_restored(api: ApiClient) -> None:
 
 def test_categories_are_those_of_the_workspace(api: ApiClient, workspace: Workspace, actor: Actor) -> None:
     options = [{"name": "saas", "label": "SaaS"}]
-    assert api.post(PRODUCTS, {"name": "Free", "category": "anything"}).status_code == 201
+    assert {"name": "saas_subscription", "label": "SaaS Subscription"} in api.get(PRODUCTS).json()["category_options"]
+    assert api.post(PRODUCTS, {"name": "Pro", "category": "saas_subscription"}).status_code == 201
     update_workspace(workspace, actor=actor, settings={"product_categories": options})
     refused = api.post(PRODUCTS, {"name": "Annual", "category": "hardware"})
     assert refused.json()["errors"][0]["code"] == "invalid_choice"
