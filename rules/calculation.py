@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from alliantra.money import CONTEXT
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
-from rules import leases
+from alliantra.workspaces.work import ATTEMPTS_LIMIT, LeaseLost, claim, settle
 from rules.compilation import NotCalculable, fallbacks_of, versions_in_force
 from rules.engine.allocation import SumMismatch
 from rules.engine.digest import RunDigest
@@ -20,12 +20,10 @@ from rules.engine.evaluation import Evaluator, Totals
 from rules.engine.inputs import RuleVersion
 from rules.ledger import LedgerStream
 from rules.models import CalculationRun, RunStatus
+from rules.progress import progress_of
 from rules.results import Results, StoredSums, delete_results
 
 log = structlog.get_logger(__name__)
-
-ATTEMPTS_LIMIT = 50
-"""A run that takes its worker down this often is given up."""
 
 
 def calculate(run_id: UUID) -> None:
@@ -35,7 +33,7 @@ def calculate(run_id: UUID) -> None:
     lease that lapses; a database that goes away leaves the run waiting. Anything else that goes
     wrong makes the run `failed`, with the reason.
     """
-    run = leases.claim(run_id)
+    run = claim(CalculationRun, run_id, rows_done=0)
     if run is None:
         return
     if run.attempts > ATTEMPTS_LIMIT:
@@ -43,7 +41,7 @@ def calculate(run_id: UUID) -> None:
         return
     try:
         _attempt(run)
-    except leases.LeaseLost:
+    except LeaseLost:
         log.warning("run.lease_lost", run_id=str(run.pk))
     except (OperationalError, InterfaceError):
         raise
@@ -62,7 +60,7 @@ def sweep() -> None:
 
 def _attempt(run: CalculationRun) -> None:
     """One attempt, in one transaction."""
-    with leases.progress_of(run) as progress, transaction.atomic():
+    with progress_of(run) as progress, transaction.atomic():
         # Foreign keys are checked with each chunk, not all at the commit: that keeps memory flat.
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -146,18 +144,12 @@ def _finish(run: CalculationRun, calculation: Calculation) -> None:
         "digest": calculation.digest.hexdigest(),
     }
     done = {"rows_done": totals.rows, "rows_expected": totals.rows, "calculated_at": now()}
-    _settle(run, status=RunStatus.CALCULATED, failure_reason="", **figures, **done)
+    settle(run, status=RunStatus.CALCULATED, failure_reason="", **figures, **done)
     audit.record(Actor.system(run.workspace), "run.calculated", run, after=audit.jsonable(figures))
 
 
 def _fail(run: CalculationRun, reason: str) -> None:
     """Say why there is no result, unless the run has gone to another worker meanwhile."""
-    with suppress(leases.LeaseLost), transaction.atomic():
-        _settle(run, status=RunStatus.FAILED, failure_reason=reason[:500])
+    with suppress(LeaseLost), transaction.atomic():
+        settle(run, status=RunStatus.FAILED, failure_reason=reason[:500])
         audit.record(Actor.system(run.workspace), "run.failed", run, after={"failure_reason": reason[:500]})
-
-
-def _settle(run: CalculationRun, **values: Any) -> None:
-    """Write the end of an attempt and let the run go. Raises LeaseLost if it is no longer ours."""
-    if leases.held(run).update(**values, lease=None, leased_until=None, updated_at=now()) != 1:
-        raise leases.LeaseLost

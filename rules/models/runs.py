@@ -1,8 +1,7 @@
 """Calculation runs, with everything they pinned."""
 
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -10,6 +9,7 @@ from django.db.models import F, Q
 
 from alliantra.fields import CurrencyField, ExactJSONField, MoneyField, PercentageField
 from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
+from alliantra.workspaces.work import LeasedWork
 from partners.models import Payee
 from revenues.models import RevenueEvent
 from rules.models.rules import RuleVersion
@@ -23,16 +23,10 @@ class RunStatus(models.TextChoices):
     FAILED = "failed"
 
 
-class CalculationRunQuerySet(WorkspaceQuerySet):
-    """Reads of runs."""
-
-    def due(self, now: datetime) -> Self:
-        """Runs waiting for a worker: never claimed, or claimed by one whose lease has lapsed."""
-        return self.filter(status=RunStatus.CALCULATING).filter(Q(leased_until=None) | Q(leased_until__lt=now))
-
-
-class CalculationRun(WorkspaceModel):
+class CalculationRun(LeasedWork):
     """One row: one calculation of a period in one currency, with the figures that add up."""
+
+    WAITING = (RunStatus.CALCULATING,)
 
     number = models.PositiveIntegerField()
     period_start = models.DateField()
@@ -41,11 +35,6 @@ class CalculationRun(WorkspaceModel):
     revenue_source_ids = ArrayField(models.UUIDField(), null=True, blank=True)
     status = models.CharField(max_length=12, choices=RunStatus.choices, default=RunStatus.CALCULATING)
     failure_reason = models.CharField(max_length=500, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
-    lease = models.UUIDField(null=True)
-    leased_until = models.DateTimeField(null=True)
-    rows_done = models.BigIntegerField(default=0)
-    rows_expected = models.BigIntegerField(default=0)
     rows = models.BigIntegerField(default=0)
     items_count = models.BigIntegerField(default=0)
     basis_total = models.DecimalField(max_digits=30, decimal_places=6, default=0)
@@ -57,8 +46,6 @@ class CalculationRun(WorkspaceModel):
     digest = models.CharField(max_length=64, blank=True)
     requested_by = models.CharField(max_length=200, blank=True)
     calculated_at = models.DateTimeField(null=True)
-
-    objects = CalculationRunQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -81,8 +68,9 @@ class CalculationRun(WorkspaceModel):
     def begin_anew(self) -> None:
         """Back to the state of a run that was just asked for; its number and period stay."""
         self.status, self.failure_reason = RunStatus.CALCULATING, ""
-        self.lease = self.leased_until = self.calculated_at = self.checks = None
-        self.attempts = self.rows_done = self.rows_expected = self.rows = self.items_count = 0
+        self.let_go()
+        self.calculated_at = self.checks = None
+        self.rows_done = self.rows_expected = self.rows = self.items_count = 0
         self.basis_total = self.allocated_total = self.remainder_total = Decimal(0)
         self.exceptions_total = self.adjustments_total = Decimal(0)
         self.digest = ""

@@ -25,8 +25,8 @@ WORKER = """
 import sys, django
 django.setup()
 from uuid import UUID
-from rules import calculation, leases, ledger
-ledger.CHUNK, leases.REPORT_SECONDS = 20, 0.0
+from rules import calculation, ledger, progress
+ledger.CHUNK, progress.REPORT_SECONDS = 20, 0.0
 calculation.calculate(UUID(sys.argv[1]))
 """
 

@@ -9,9 +9,10 @@ import pytest
 from django.utils.timezone import now as current_time
 
 from alliantra import celery_app
+from alliantra.workspaces import work
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
-from rules import calculation, leases, ledger
+from rules import calculation, ledger, progress
 from rules.compilation import versions_in_force
 from rules.models import CalculationRun, RuleStatus, RunStatus
 from rules.results import Results
@@ -21,9 +22,9 @@ from tests.rules.factories import MAY, calculated, event, in_parallel, payee, po
 
 def test_a_run_waits_for_nobody_while_it_is_leased(actor: Actor) -> None:
     run = request_run(actor=actor, **MAY)
-    assert leases.claim(run.pk) is not None
-    assert leases.claim(run.pk) is None
-    later = current_time() + leases.LEASE + timedelta(seconds=1)
+    assert work.claim(CalculationRun, run.pk) is not None
+    assert work.claim(CalculationRun, run.pk) is None
+    later = current_time() + work.LEASE + timedelta(seconds=1)
     assert list(CalculationRun.objects.due(current_time())) == []
     assert list(CalculationRun.objects.due(later)) == [run]
 
@@ -33,19 +34,19 @@ def test_a_run_whose_worker_died_is_swept_up_with_the_same_digest(actor: Actor) 
     post(*(event(actor.workspace, f"e{index}", "10.10") for index in range(10)))
     undisturbed = calculated(actor).digest
     run = request_run(actor=actor, **MAY)
-    dead = leases.claim(run.pk)
+    dead = work.claim(CalculationRun, run.pk)
     assert dead is not None
     CalculationRun.objects.filter(pk=run.pk).update(leased_until=current_time() - timedelta(seconds=1))
     calculation.sweep()
     run.refresh_from_db()
     assert (run.status, run.digest, run.attempts) == (RunStatus.CALCULATED, undisturbed, 2)
-    with pytest.raises(leases.LeaseLost):
-        calculation._settle(dead, status=RunStatus.CALCULATED)
+    with pytest.raises(work.LeaseLost):
+        work.settle(dead, status=RunStatus.CALCULATED)
 
 
 def test_a_run_that_takes_down_every_worker_is_given_up(actor: Actor) -> None:
     run = request_run(actor=actor, **MAY)
-    CalculationRun.objects.filter(pk=run.pk).update(attempts=calculation.ATTEMPTS_LIMIT)
+    CalculationRun.objects.filter(pk=run.pk).update(attempts=work.ATTEMPTS_LIMIT)
     calculation.calculate(run.pk)
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
@@ -85,7 +86,7 @@ def test_progress_is_seen_while_results_are_not(workspace: Workspace, monkeypatc
     post(*(event(workspace, f"e{index}", "10.10") for index in range(30)))
     run = request_run(actor=actor, **MAY)
     monkeypatch.setattr(ledger, "CHUNK", 10)
-    monkeypatch.setattr(leases, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "REPORT_SECONDS", 0.0)
     seen: list[tuple[int, int]] = []
     write = Results.write
 

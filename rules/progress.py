@@ -1,47 +1,19 @@
-"""Who works on a run, until when, and how far: one worker at a time, seen from outside while it works."""
+"""How far a run is, seen from outside while its calculation is not committed yet."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils.timezone import now
 
+from alliantra.workspaces.work import LEASE, LeaseLost
 from rules.models import CalculationRun, RunStatus
 
-LEASE = timedelta(seconds=60)
-"""After this long without a sign of life, a worker counts as dead."""
 REPORT_SECONDS = 1.0
 """How often progress is written while chunks are faster than that."""
-
-
-class LeaseLost(Exception):
-    """Another worker holds the run, or it is no longer to be calculated."""
-
-
-def claim(run_id: UUID) -> CalculationRun | None:
-    """The run, now ours for LEASE; None if it is not waiting. Two claimants never wait for each other.
-
-    A worker that was only slow finds out at its next report, or at the latest when it wants to commit.
-    """
-    with transaction.atomic():
-        waiting = CalculationRun.objects.due(now()).filter(pk=run_id)
-        run: CalculationRun | None = waiting.select_for_update(of=("self",), skip_locked=True).first()
-        if run is not None:
-            run.lease, run.leased_until = uuid4(), now() + LEASE
-            run.attempts += 1
-            run.rows_done = 0
-            run.save(update_fields=["lease", "leased_until", "attempts", "rows_done", "updated_at"])
-    return run
-
-
-def held(run: CalculationRun) -> Any:
-    """The run's row, as long as the claim on it stands."""
-    rows = CalculationRun.objects.in_workspace(run.workspace).filter(pk=run.pk)
-    return rows.filter(status=RunStatus.CALCULATING, lease=run.lease)
+CALCULATING = RunStatus.CALCULATING.value
 
 
 class Progress:
@@ -65,9 +37,6 @@ class Progress:
             )
             if cursor.rowcount != 1:
                 raise LeaseLost
-
-
-CALCULATING = RunStatus.CALCULATING.value
 
 
 @contextmanager

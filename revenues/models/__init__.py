@@ -1,0 +1,35 @@
+"""The ledger: where revenue comes from, what was sold, every event, the rollups over them, and imports of files."""
+
+from revenues.models.ledger import EventType, RevenueEvent, RevenueEventQuerySet, RevenueType
+from revenues.models.products import (
+    DEFAULT_SOURCE,
+    MAPPING_LOCK,
+    Product,
+    ProductMapping,
+    ProductQuerySet,
+    ProductStatus,
+    RevenueSource,
+    SourceKind,
+)
+from revenues.models.rollups import ROLLUP_KEY, LedgerTotal, RevenueRollup, RollupBase, RollupDelta, RollupKey
+
+__all__ = [
+    "DEFAULT_SOURCE",
+    "MAPPING_LOCK",
+    "ROLLUP_KEY",
+    "EventType",
+    "LedgerTotal",
+    "Product",
+    "ProductMapping",
+    "ProductQuerySet",
+    "ProductStatus",
+    "RevenueEvent",
+    "RevenueEventQuerySet",
+    "RevenueRollup",
+    "RevenueSource",
+    "RevenueType",
+    "RollupBase",
+    "RollupDelta",
+    "RollupKey",
+    "SourceKind",
+]
