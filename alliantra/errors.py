@@ -41,6 +41,8 @@ PROBLEMS: Mapping[str, Problem] = {
     "method_not_allowed": Problem(405, "Method not allowed", "Use one of the methods in the Allow header."),
     "already_exists": Problem(409, "Already exists", "Use another external_id, or create_or_update."),
     "conflict": Problem(409, "Conflict with the current state", "Read the resource again and decide anew."),
+    "import_not_ready": Problem(409, "Import cannot be confirmed", "Mend what stands under findings first."),
+    "import_not_changeable": Problem(409, "Import no longer changeable", "Upload the file again."),
     "idempotency_in_progress": Problem(409, "Same request still running", "Wait, then send it again."),
     "rule_not_toggleable": Problem(409, "Rule is draft or archived", "Set its status to active or inactive instead."),
     "run_calculating": Problem(409, "Run still calculating", "Wait until it is calculated or failed."),
@@ -91,6 +93,17 @@ FIELD_CODES: Mapping[str, str] = {
     "metadata_limit": "At most 50 keys of 40 characters, values of 500 characters.",
     "malformed_json": "The record is not valid JSON.",
     "duplicate_key": "The record names a member twice.",
+    "invalid_date": "Not a date or a time that can be read.",
+    "ambiguous_date": "The day and the month could be either number: say date_order, dmy or mdy.",
+    "ambiguous_amount": "The mark could be decimal or could part thousands: say decimal_separator.",
+    "formula": "The cell holds a formula, not a value.",
+    "extra_cells": "The row has more cells than the header has columns.",
+    "currency_of_import": "The row is in another currency than the import.",
+    "undated_refund": "The export says that something was refunded, but not when.",
+    "missing_column": "No column of the file is mapped to this field.",
+    "duplicate_column": "Two columns of the file have this name.",
+    "unreadable_file": "The file cannot be read as a table.",
+    "duplicate_differs": "A row with this external id exists, and says something else.",
 }
 
 

@@ -165,6 +165,9 @@ WHITENOISE_USE_FINDERS = True
 RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 30_000)
 BODY_LIMIT_BYTES = 1_000_000
 BATCH_BODY_LIMIT_BYTES = 5_000_000
+IMPORT_BODY_LIMIT_BYTES = 50_000_000
+"""Of a file; what surrounds it in the body may have BODY_LIMIT_BYTES more."""
+IMPORT_FILE_DAYS = env.integer("IMPORT_FILE_DAYS", 90, minimum=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 URL_LIMIT_CHARACTERS = 4_096
@@ -227,6 +230,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 5},
     },
     "runs.sweep": {"task": "rules.tasks.sweep_runs", "schedule": 10.0, "options": {"expires": 10}},
+    "imports.sweep": {"task": "revenues.tasks.sweep_imports", "schedule": 10.0, "options": {"expires": 10}},
+    "imports.purge": {"task": "revenues.tasks.purge_import_files", "schedule": 3_600.0, "options": {"expires": 3600}},
     "rollups.fold": {"task": "revenues.tasks.fold_rollups", "schedule": 60.0, "options": {"expires": 60}},
     "idempotency.purge": {
         "task": "alliantra.workspaces.tasks.purge_idempotency",

@@ -1,11 +1,33 @@
 """Celery entry points of the ledger."""
 
+from uuid import UUID
+
 from celery import shared_task
+from django.utils.timezone import now
 
 from revenues import rollups
+from revenues.imports import importing, storage
 
 
 @shared_task
 def fold_rollups() -> None:
     """Fold what ingestion appended since the last time."""
     rollups.fold_all()
+
+
+@shared_task
+def work_on_import(*, batch_id: str) -> None:
+    """Make the preview of an import, or import its rows, unless another worker does."""
+    importing.work_on(UUID(batch_id))
+
+
+@shared_task
+def sweep_imports() -> None:
+    """Work on imports that no worker was woken for, or whose worker died."""
+    importing.sweep()
+
+
+@shared_task
+def purge_import_files() -> None:
+    """Delete imported files after their time."""
+    storage.purge_files(now=now())

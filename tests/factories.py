@@ -1,5 +1,6 @@
 """Makers of one record of each routed collection, through the services that users reach."""
 
+import io
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from alliantra.workspaces.actors import Actor
 from partners.services import create_partner, create_payee, create_payee_group
+from revenues.imports.services import create_import
 from revenues.ingestion.diagnosis import read_record
 from revenues.ingestion.records import RevenueRecord
 from revenues.ingestion.services import Landed, ingest_revenues
@@ -85,6 +87,17 @@ def run(actor: Actor, number: int = 1) -> UUID:
     return made.pk
 
 
+def import_batch(actor: Actor, number: int = 1) -> UUID:
+    """The preview of a file with one sale and one row that has a problem."""
+    lines = [
+        "external_revenue_id,transaction_date,amount,currency",
+        f"{CANARY}-file-{number},2026-05-15,1.00,GBP",
+        f"{CANARY}-wrong-{number},2026-05-15,x,GBP",
+    ]
+    file = io.BytesIO("\n".join(lines).encode())
+    return create_import(actor=actor, file=file, file_name=f"{CANARY}-{number}.csv").pk
+
+
 MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "partners": partner,
     "payees": payee,
@@ -93,6 +106,7 @@ MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "revenue-sources": source,
     "revenues": revenue,
     "product-mappings": revenue,
+    "imports": import_batch,
     "rules": rule,
     "calculation-runs": run,
 }

@@ -1,6 +1,7 @@
 """An API client whose every answer is checked against the OpenAPI document of its surface."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -92,7 +93,7 @@ def find_operation(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
     if surface is None:
         return None
     try:
-        route = "/" + resolve(address).route.replace("<uuid:", "{").replace("<int:", "{").replace(">", "}")
+        route = "/" + re.sub(r"<[a-z]+:([a-z_]+)>", r"{\1}", resolve(address).route)
     except Resolver404:
         return None
     looked_up = "get" if method == "HEAD" else method.lower()

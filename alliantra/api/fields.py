@@ -114,7 +114,15 @@ class MoneyTextField(DecimalTextMixin):
         return money_text(value)
 
 
-@extend_schema_field({"type": "string", "pattern": r"^\d+(\.\d{1,6})?$"})
+class StoredMoneyField(MoneyTextField):
+    """An amount that is stored as text."""
+
+    def to_representation(self, value: Any) -> str:
+        """`5.000`."""
+        return money_text(Decimal(value))
+
+
+@extend_schema_field({"type": "string", "pattern": r"^\d+(\.\d{1,6})?$", "examples": ["25.000"]})
 class NonNegativeMoneyTextField(MoneyTextField):
     """An amount of zero or more."""
 

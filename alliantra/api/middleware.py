@@ -94,5 +94,12 @@ class RequestLimitsMiddleware:
             raise DomainError("length_required")
         if length and not (length.isascii() and length.isdigit()):
             raise DomainError("invalid_header", "Content-Length must be a whole number.")
-        if length and int(length) > settings.BATCH_BODY_LIMIT_BYTES:
-            raise DomainError("body_too_large", f"The body may have at most {settings.BATCH_BODY_LIMIT_BYTES:,} bytes.")
+        limit = self._body_limit(request)
+        if length and int(length) > limit:
+            raise DomainError("body_too_large", f"The body may have at most {limit:,} bytes.")
+
+    def _body_limit(self, request: HttpRequest) -> int:
+        """Forms may carry a file; every view sets its own limit below."""
+        is_form = request.META.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
+        whole_file: int = settings.IMPORT_BODY_LIMIT_BYTES + settings.BODY_LIMIT_BYTES
+        return whole_file if is_form else settings.BATCH_BODY_LIMIT_BYTES

@@ -83,13 +83,18 @@ class WorkspaceViewSet(GenericViewSet):
 
     def raw_body(self, request: Request) -> bytes:
         """The body as sent. Raises body_too_large or body_truncated."""
-        announced = request.META.get("CONTENT_LENGTH") or "0"
-        if int(announced) > self.body_limit:
-            raise DomainError("body_too_large", f"The body may have at most {self.body_limit:,} bytes.")
+        announced = self.refuse_large_body(request)
         body = request._request.body
-        if len(body) < int(announced):
+        if len(body) < announced:
             raise DomainError("body_truncated", f"Content-Length says {announced} bytes, {len(body)} arrived.")
         return body
+
+    def refuse_large_body(self, request: Request) -> int:
+        """How many bytes are announced. Raises body_too_large."""
+        announced = int(request.META.get("CONTENT_LENGTH") or "0")
+        if announced > self.body_limit:
+            raise DomainError("body_too_large", f"The body may have at most {self.body_limit:,} bytes.")
+        return announced
 
     # -- who and what ----------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from alliantra.api.ping import PingViews
 from alliantra.api.viewsets import ConfigurationViews
 from partners.api.payee_groups import PayeeGroupViews
 from partners.api.payees import PayeeViews
+from revenues.api.import_problems import ImportProblemViews
+from revenues.api.import_templates import ImportTemplateViews
+from revenues.api.imports import ImportUploadViews, ImportViews
 from revenues.api.product_mappings import ProductMappingViews
 from revenues.api.products import ProductViews
 from revenues.api.revenue_sources import RevenueSourceViews
@@ -46,6 +49,13 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/revenues", RevenueViews.as_view({"get": "list", "post": "create"})),
     path("api/v1/revenues/batch", RevenueViews.as_view({"post": "batch_create"})),
     path("api/v1/revenues/<uuid:id>", RevenueViews.as_view({"get": "retrieve"})),
+    path("api/v1/imports", ImportUploadViews.as_view({"get": "list", "post": "create"})),
+    path("api/v1/imports/templates", ImportTemplateViews.as_view({"get": "templates"})),
+    path("api/v1/imports/templates/<slug:key>/sample", ImportTemplateViews.as_view({"get": "sample"})),
+    path("api/v1/imports/<uuid:id>", ImportViews.as_view({"get": "retrieve", "put": "update"})),
+    path("api/v1/imports/<uuid:id>/confirm", ImportViews.as_view({"post": "confirm"})),
+    path("api/v1/imports/<uuid:id>/cancel", ImportViews.as_view({"post": "cancel"})),
+    path("api/v1/imports/<uuid:id>/problems", ImportProblemViews.as_view({"get": "problems"})),
     *configuration("rules", RuleViews),
     path("api/v1/rules/conflicts", RuleViews.as_view({"get": "conflicts"})),
     path("api/v1/rules/<uuid:id>/toggle-status", RuleViews.as_view({"post": "toggle_status"})),

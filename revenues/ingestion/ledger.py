@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import UNSET, Struct
 
-from revenues.ingestion.records import EventFields, RevenueRecord
+from revenues.ingestion.records import EventFields, FileRecord, RevenueRecord
 
 
 class LedgerRow(Struct, gc=False):
@@ -62,6 +62,7 @@ REVENUE_COLUMNS: Final[Mapping[str, str]] = {
     "reason": "reason",
     "metadata": "metadata",
 }
+FILE_COLUMNS: Final[Mapping[str, str]] = {**REVENUE_COLUMNS, "customer_id": "customer_id"}
 EVENT_COLUMNS: Final[Mapping[str, str]] = {
     "partner_id": "partner_id",
     "event_type": "event_type",
@@ -106,6 +107,13 @@ def revenue_row(record: RevenueRecord, place: Place, identity: str, now: str) ->
         place.source_name,
         place.partner_external_id,
     )
+
+
+def file_row(record: FileRecord, place: Place, identity: str, now: str) -> LedgerRow:
+    """The row that one row of an imported file means."""
+    row = revenue_row(record, place, identity, now)
+    row.customer_id = record.customer_id or ""
+    return row
 
 
 def event_row(record: EventFields, place: Place, identity: str, now: str, base_currency: str) -> LedgerRow:

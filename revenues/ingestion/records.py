@@ -60,6 +60,12 @@ class RevenueRecord(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     metadata: Metadata | None | UnsetType = UNSET
 
 
+class FileRecord(RevenueRecord, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """One row of an imported file: a record of `/api/v1/revenues` that may also name its customer."""
+
+    customer_id: Text200 | None | UnsetType = UNSET
+
+
 class EventFields(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     """What both records of `/v1` share. UNSET: not sent."""
 

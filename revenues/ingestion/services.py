@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import compress
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import psycopg.errors
 from django.db import IntegrityError, OperationalError, transaction
@@ -17,15 +17,19 @@ from alliantra.workspaces.models import Workspace
 from revenues.ingestion import writing
 from revenues.ingestion.ledger import (
     EVENT_COLUMNS,
+    FILE_COLUMNS,
     REVENUE_COLUMNS,
     LedgerRow,
     Place,
     differences,
     event_row,
+    file_row,
     revenue_row,
 )
-from revenues.ingestion.records import EventFields, RevenueRecord
+from revenues.ingestion.records import EventFields, FileRecord, RevenueRecord
 from revenues.ingestion.resolving import event_places, revenue_places
+from revenues.ingestion.writing import Arrival
+from revenues.models import ImportBatch
 
 ATTEMPTS: Final = 5
 SAMPLE: Final = 8
@@ -57,7 +61,8 @@ def ingest_revenues(
     def to_row(record: RevenueRecord, place: Place) -> LedgerRow:
         return revenue_row(record, place, str(uuid7()), moment)
 
-    return _ingest(workspace, actor, records, moment, revenue_places, to_row, REVENUE_COLUMNS)
+    reading = _Reading(revenue_places, to_row, REVENUE_COLUMNS)
+    return _ingest(Arrival(workspace, moment), actor, records, reading)
 
 
 @transaction.atomic(savepoint=False)
@@ -71,46 +76,88 @@ def ingest_events(
     def to_row(record: EventFields, place: Place) -> LedgerRow:
         return event_row(record, place, str(uuid7()), moment, currency)
 
-    return _ingest(workspace, actor, records, moment, event_places, to_row, EVENT_COLUMNS)
+    reading = _Reading(event_places, to_row, EVENT_COLUMNS)
+    return _ingest(Arrival(workspace, moment), actor, records, reading)
+
+
+@transaction.atomic(savepoint=False)
+def ingest_file(batch: ImportBatch, *, actor: Actor, records: Sequence[FileRecord], now: datetime) -> list[Outcome]:
+    """Take in rows of an imported file; one outcome per record, in their order."""
+    moment = now.astimezone(UTC).isoformat()
+    return _ingest(Arrival(batch.workspace, moment, batch.pk), actor, records, _file_reading(moment), batch)
+
+
+def foresee_file(workspace: Workspace, *, records: Sequence[FileRecord], now: datetime) -> list[Outcome]:
+    """What would become of rows of a file if they were taken in now; nothing is written."""
+    if not records:
+        return []
+    reading = _file_reading(now.astimezone(UTC).isoformat())
+    rows = _rows(workspace, records, reading)
+    first = _first_of_each_key(rows)
+    existing = writing.stored(workspace, list(first.values())) if first else {}
+    return _outcomes(records, rows, first, existing, reading)
+
+
+class _Reading(NamedTuple):
+    """How the records of one surface become rows, and what a duplicate is compared by."""
+
+    find_places: Callable[[Workspace, list[Any]], list[Place | Invalid]]
+    to_row: Callable[[Any, Place], LedgerRow]
+    columns: Mapping[str, str]
+
+
+def _file_reading(moment: str) -> _Reading:
+    def to_row(record: FileRecord, place: Place) -> LedgerRow:
+        return file_row(record, place, str(uuid7()), moment)
+
+    return _Reading(revenue_places, to_row, FILE_COLUMNS)
 
 
 def _ingest(
-    workspace: Workspace,
+    arrival: Arrival,
     actor: Actor,
     records: Sequence[AnyRecord | DomainError],
-    moment: str,
-    find_places: Callable[[Workspace, list[AnyRecord]], list[Place | Invalid]],
-    to_row: Callable[[AnyRecord, Place], LedgerRow],
-    columns: Mapping[str, str],
+    reading: _Reading,
+    batch: ImportBatch | None = None,
 ) -> list[Outcome]:
     readable: list[AnyRecord] = [record for record in records if not isinstance(record, DomainError)]
     if not readable:
         return list(records)  # type: ignore[arg-type]
-    places = find_places(workspace, readable)
-    rows = [
-        place if isinstance(place, Invalid) else to_row(record, place)
-        for record, place in zip(readable, places, strict=True)
-    ]
-    rows = _refuse_wrong_refunds(workspace, rows)
-    landed = iter(_written(workspace, readable, rows, moment, columns))
+    rows = _rows(arrival.workspace, readable, reading)
+    first = _first_of_each_key(rows)
+    existing = _insert(arrival, list(first.values())) if first else {}
+    landed = iter(_outcomes(readable, rows, first, existing, reading))
     outcomes: list[Outcome] = [record if isinstance(record, DomainError) else next(landed) for record in records]
-    _audit(actor, outcomes)
+    _audit(actor, outcomes, batch)
     return outcomes
 
 
-def _written(
-    workspace: Workspace,
-    records: Sequence[AnyRecord],
-    rows: Sequence[LedgerRow | Invalid],
-    moment: str,
-    columns: Mapping[str, str],
-) -> list[Outcome]:
-    """Write the rows; the second of two with one key is a duplicate of the first."""
+def _rows(workspace: Workspace, records: Sequence[AnyRecord], reading: _Reading) -> list[LedgerRow | Invalid]:
+    """The row that each record means, or why it cannot be one."""
+    places = reading.find_places(workspace, list(records))
+    rows = [
+        place if isinstance(place, Invalid) else reading.to_row(record, place)
+        for record, place in zip(records, places, strict=True)
+    ]
+    return _refuse_wrong_refunds(workspace, rows)
+
+
+def _first_of_each_key(rows: Sequence[LedgerRow | Invalid]) -> dict[writing.Key, LedgerRow]:
+    """The second of two rows with one key is a duplicate of the first."""
     first: dict[writing.Key, LedgerRow] = {}
     for row in rows:
         if isinstance(row, LedgerRow):
             first.setdefault((row.source_id, row.external_id), row)
-    existing = _insert(workspace, list(first.values()), moment) if first else {}
+    return first
+
+
+def _outcomes(
+    records: Sequence[AnyRecord],
+    rows: Sequence[LedgerRow | Invalid],
+    first: Mapping[writing.Key, LedgerRow],
+    existing: Mapping[writing.Key, LedgerRow],
+    reading: _Reading,
+) -> list[Outcome]:
     if not existing and len(first) == len(rows):
         return [Landed(row) for row in rows]  # type: ignore[arg-type]
     outcomes: list[Outcome] = []
@@ -120,28 +167,29 @@ def _written(
             continue
         key = (row.source_id, row.external_id)
         kept = existing.get(key) or first[key]
-        outcomes.append(Landed(row) if kept is row else Landed(kept, differences(record, row, kept, columns)))
+        outcomes.append(Landed(row) if kept is row else Landed(kept, differences(record, row, kept, reading.columns)))
     return outcomes
 
 
-def _insert(workspace: Workspace, rows: list[LedgerRow], moment: str) -> dict[writing.Key, LedgerRow]:
+def _insert(arrival: Arrival, rows: list[LedgerRow]) -> dict[writing.Key, LedgerRow]:
     """Insert what is not there yet; return what is.
 
     Of more than FEW, some are looked up first. If one is there already, most are likely sent again, and looking
     all up costs less than failing to insert them.
     """
+    workspace = arrival.workspace
     if len(rows) <= FEW:
-        return writing.insert(workspace, rows, now=moment)
+        return writing.insert(arrival, rows)
     existing = writing.stored(workspace, rows) if writing.stored(workspace, rows[:: -(-len(rows) // SAMPLE)]) else {}
     rest = [row for row in rows if (row.source_id, row.external_id) not in existing] if existing else rows
-    return existing | _insert_persistently(workspace, rest, moment) if rest else existing
+    return existing | _insert_persistently(arrival, rest) if rest else existing
 
 
-def _insert_persistently(workspace: Workspace, rows: list[LedgerRow], moment: str) -> dict[writing.Key, LedgerRow]:
+def _insert_persistently(arrival: Arrival, rows: list[LedgerRow]) -> dict[writing.Key, LedgerRow]:
     """Insert as if all were new; if some are not, by the way that leaves them out; again after a deadlock."""
     try:
         with transaction.atomic():
-            writing.insert_new(workspace, rows, now=moment)
+            writing.insert_new(arrival, rows)
             return {}
     except (IntegrityError, OperationalError) as error:
         if not isinstance(error.__cause__, (psycopg.errors.UniqueViolation, *_TRANSIENT)):
@@ -149,7 +197,7 @@ def _insert_persistently(workspace: Workspace, rows: list[LedgerRow], moment: st
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic():
-                return writing.insert(workspace, rows, now=moment)
+                return writing.insert(arrival, rows)
         except OperationalError as error:
             if attempt == ATTEMPTS or not isinstance(error.__cause__, _TRANSIENT):
                 raise
@@ -185,10 +233,10 @@ def _problem(pointer: str, code: str) -> FieldProblem:
     return FieldProblem(pointer, code, FIELD_CODES[code])
 
 
-def _audit(actor: Actor, outcomes: Sequence[Outcome]) -> None:
+def _audit(actor: Actor, outcomes: Sequence[Outcome], batch: ImportBatch | None) -> None:
     """One entry for all that was created; what was skipped or refused changed nothing."""
     landed = [outcome for outcome in outcomes if isinstance(outcome, Landed)]
     created = sum(outcome.differences is None for outcome in landed)
     if created:
         counts = {"created": created, "skipped_duplicate": len(landed) - created, "failed": len(outcomes) - len(landed)}
-        audit.record(actor, "revenues.ingested", after=counts)
+        audit.record(actor, "revenues.ingested", batch, after=counts)

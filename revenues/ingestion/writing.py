@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -45,8 +46,8 @@ _ARRAYS: Final = ", ".join(
 _ON_CONFLICT: Final = "ON CONFLICT (workspace_id, source_id, external_id) DO NOTHING"
 _INSERT: Final = f"""
 WITH inserted AS (
-    INSERT INTO revenues_revenueevent (workspace_id, created_at, updated_at, {_NAMES}, metadata)
-    SELECT %s::uuid, %s::timestamptz, %s::timestamptz, {_VALUES}, arrived.metadata
+    INSERT INTO revenues_revenueevent (workspace_id, created_at, updated_at, import_batch_id, {_NAMES}, metadata)
+    SELECT %s::uuid, %s::timestamptz, %s::timestamptz, %s::uuid, {_VALUES}, arrived.metadata
     FROM ROWS FROM (unnest({_ARRAYS}), jsonb_array_elements(%s::jsonb)) WITH ORDINALITY
          AS arrived ({_NAMES}, metadata, position)
     ORDER BY arrived.source_id, arrived.external_id COLLATE "C", arrived.position
@@ -100,18 +101,26 @@ Key = tuple[str, str]
 """Source id and external id."""
 
 
-def insert(workspace: Workspace, rows: Sequence[LedgerRow], *, now: str) -> dict[Key, LedgerRow]:
+class Arrival(NamedTuple):
+    """Where and when rows arrive, and with which import, if with one."""
+
+    workspace: Workspace
+    now: str
+    import_batch: UUID | None = None
+
+
+def insert(arrival: Arrival, rows: Sequence[LedgerRow]) -> dict[Key, LedgerRow]:
     """Write `rows`, whose keys differ, with their rollups; return the rows that were there before, by key."""
-    [[inserted]] = run(_INSERT, _parameters(workspace, rows, now))
-    return {} if inserted == len(rows) else stored(workspace, rows)
+    [[inserted]] = run(_INSERT, _parameters(arrival, rows))
+    return {} if inserted == len(rows) else stored(arrival.workspace, rows)
 
 
-def insert_new(workspace: Workspace, rows: Sequence[LedgerRow], *, now: str) -> None:
+def insert_new(arrival: Arrival, rows: Sequence[LedgerRow]) -> None:
     """The same for rows that are most likely new, an eighth cheaper. Raises IntegrityError if one is not."""
-    run(_INSERT_NEW, _parameters(workspace, rows, now))
+    run(_INSERT_NEW, _parameters(arrival, rows))
 
 
-def _parameters(workspace: Workspace, rows: Sequence[LedgerRow], now: str) -> list[Any]:
+def _parameters(arrival: Arrival, rows: Sequence[LedgerRow]) -> list[Any]:
     columns = [
         [value or "" for value in column] if name in _NULLABLE else column
         for name, column in zip(_TYPES, zip(*map(_columns, rows), strict=True), strict=True)
@@ -119,7 +128,8 @@ def _parameters(workspace: Workspace, rows: Sequence[LedgerRow], now: str) -> li
     separator, texts = _joined(columns)
     arrays = [parameter for text in texts for parameter in (text, separator)]
     metadata = _encode([row.metadata for row in rows]).decode()
-    return [workspace.pk, now, now, *arrays, metadata, workspace.timezone]
+    workspace, now, import_batch = arrival
+    return [workspace.pk, now, now, import_batch, *arrays, metadata, workspace.timezone]
 
 
 def stored(workspace: Workspace, rows: Sequence[LedgerRow]) -> dict[Key, LedgerRow]:

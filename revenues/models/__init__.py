@@ -1,5 +1,6 @@
 """The ledger: where revenue comes from, what was sold, every event, the rollups over them, and imports of files."""
 
+from revenues.models.imports import ImportBatch, ImportPart, ImportProblem, ImportStatus
 from revenues.models.ledger import EventType, RevenueEvent, RevenueEventQuerySet, RevenueType
 from revenues.models.products import (
     DEFAULT_SOURCE,
@@ -18,6 +19,10 @@ __all__ = [
     "MAPPING_LOCK",
     "ROLLUP_KEY",
     "EventType",
+    "ImportBatch",
+    "ImportPart",
+    "ImportProblem",
+    "ImportStatus",
     "LedgerTotal",
     "Product",
     "ProductMapping",

@@ -9,6 +9,7 @@ from django.db.models import Q
 from alliantra.fields import CurrencyField, ExactJSONField, MoneyField
 from alliantra.workspaces.models import Workspace, WorkspaceModel, WorkspaceQuerySet
 from partners.models import Partner
+from revenues.models.imports import ImportBatch
 from revenues.models.products import Product, RevenueSource
 
 
@@ -89,6 +90,9 @@ class RevenueEvent(WorkspaceModel):
     original_external_id = models.CharField(max_length=200, blank=True)
     reason = models.CharField(max_length=500, blank=True)
     metadata = ExactJSONField(default=dict)
+    import_batch = models.ForeignKey(
+        ImportBatch, on_delete=models.PROTECT, null=True, db_index=False, db_constraint=False, related_name="+"
+    )
 
     objects = RevenueEventQuerySet.as_manager()  # type: ignore[misc]
 
@@ -111,6 +115,9 @@ class RevenueEvent(WorkspaceModel):
             models.Index(fields=["workspace", "partner", "occurred_at"], name="event_partner"),
             models.Index(
                 fields=["workspace", "customer_id", "occurred_at"], condition=~Q(customer_id=""), name="event_customer"
+            ),
+            models.Index(
+                fields=["workspace", "import_batch", "id"], condition=~Q(import_batch=None), name="event_import"
             ),
             models.Index(
                 fields=["workspace", "external_product_identifier"],

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alliantra.api import fields
+from alliantra.api.examples import SAMPLES
 from alliantra.api.filters import SearchFilter, StrictFilterSet, TextFilter
 from alliantra.api.parsers import refuse_body
 from alliantra.api.serializers import StrictSerializer
@@ -292,6 +293,7 @@ class RuleViews(ConfigurationViews):
     example = {
         "external_id": "rule_partner_20_percent",
         "name": "Partner 20 percent",
+        "allocations": [{"payee_id": SAMPLES["uuid"], "percentage": 20}],
         "valid_from": "2026-01-01",
         "valid_to": None,
         "scope": {"territories": ["United Kingdom"]},

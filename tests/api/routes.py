@@ -18,7 +18,8 @@ class Route:
 
     def path(self, identity: UUID | None = None) -> str:
         """The address, with `identity` or an unknown id in its place."""
-        return self.template.replace("<uuid:id>", str(identity or uuid4())).replace("<int:version>", "1")
+        address = self.template.replace("<uuid:id>", str(identity or uuid4()))
+        return address.replace("<int:version>", "1").replace("<slug:key>", "generic")
 
     @property
     def permission(self) -> str | None:

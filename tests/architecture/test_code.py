@@ -14,7 +14,9 @@ SERVICES = [path for path in SOURCES if path.stem == "services" or "services" in
 EXACT = [
     path
     for path in SOURCES
-    if path.name == "money.py" or ("engine" in path.parts and "rules" in path.parts) or "ingestion" in path.parts
+    if path.name in {"money.py", "reading.py", "conversion.py", "counting.py"}
+    or ("engine" in path.parts and "rules" in path.parts)
+    or "ingestion" in path.parts
 ]
 
 
@@ -51,7 +53,7 @@ def public_functions(path: Path) -> list[ast.FunctionDef]:
     return [node for node in module.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
-READS = {"validate_row", "find_api_key", "find_workspace", "note_api_key_use"}
+READS = {"validate_row", "find_api_key", "find_workspace", "note_api_key_use", "foresee_file"}
 IDENTITY = {"create_workspace", "create_user"}
 """Made before there is an actor."""
 
