@@ -57,11 +57,15 @@ class Table:
     repeated: frozenset[str]
     """Names that stand in the header more than once, as they stand there."""
     header_number: int
-    _open: Callable[[], Iterator[TableRow]]
+    _open: "Opener"
 
     def rows(self) -> Iterator[TableRow]:
         """Rows below the header that are not empty, from the first one; can be asked for again."""
-        return (row for row in self._open() if row.number > self.header_number)
+        return (row for row in self._open(len(self.columns) + 1) if row.number > self.header_number)
+
+
+Opener = Callable[[int], Iterator[TableRow]]
+"""Rows from the first one on, each with at least as many of its cells as asked for, if it has them."""
 
 
 def open_table(file: IO[bytes]) -> Table:
@@ -77,15 +81,15 @@ def open_table(file: IO[bytes]) -> Table:
     return _open_csv(file, head)
 
 
-def _with_header(kind: str, encoding: str, delimiter: str, sheet: str, rows: Callable[[], Iterator[TableRow]]) -> Table:
-    header = next(rows(), None)
+def _with_header(kind: str, encoding: str, delimiter: str, sheet: str, rows: Opener) -> Table:
+    header = next(rows(CELLS_LIMIT + 1), None)
     if header is None:
         raise UnreadableTable("The file has no row that is not empty.")
-    if len(header.cells) > CELLS_LIMIT:
-        raise UnreadableTable(f"The file has {len(header.cells):,} columns; at most {CELLS_LIMIT} are read.")
     names = [" ".join(name.split())[:NAME_LENGTH] for name in header.cells]
     while names and not names[-1]:
         names.pop()
+    if len(names) > CELLS_LIMIT:
+        raise UnreadableTable(f"The file has more than {CELLS_LIMIT} columns.")
     columns, repeated = _made_different(names)
     return Table(kind, encoding, delimiter, sheet, columns, repeated, header.number, rows)
 
@@ -111,7 +115,7 @@ def _open_csv(file: IO[bytes], head: bytes) -> Table:
         raise UnreadableTable("The file is neither CSV nor a workbook: it holds NUL bytes.")
     delimiter = _delimiter(text)
 
-    def rows() -> Iterator[TableRow]:
+    def rows(_cells: int) -> Iterator[TableRow]:
         file.seek(0)
         lines = io.TextIOWrapper(io.BufferedReader(_Unclosing(file)), encoding=encoding, newline="")
         for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), 1):
@@ -176,7 +180,7 @@ class _Unclosing(io.RawIOBase):
 # -- XLSX ------------------------------------------------------------------------------------------
 
 
-def _open_xlsx(file: IO[bytes]) -> tuple[str, Callable[[], Iterator[TableRow]]]:
+def _open_xlsx(file: IO[bytes]) -> tuple[str, Opener]:
     # Imported here: only who reads a workbook pays for it.
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
@@ -190,9 +194,10 @@ def _open_xlsx(file: IO[bytes]) -> tuple[str, Callable[[], Iterator[TableRow]]]:
     if sheet is None:
         raise UnreadableTable("The workbook has no visible sheet.")
 
-    def rows() -> Iterator[TableRow]:
+    def rows(cells_wanted: int) -> Iterator[TableRow]:
+        # Without a bound a cell that claims to stand far to the right would make every row that long.
         try:
-            for number, cells in enumerate(sheet.iter_rows(values_only=True, max_col=CELLS_LIMIT + 1), 1):
+            for number, cells in enumerate(sheet.iter_rows(values_only=True, max_col=cells_wanted), 1):
                 if number > ROWS_LIMIT:
                     raise UnreadableTable(f"The sheet has more than {ROWS_LIMIT:,} rows.")
                 if any(cell not in (None, "") for cell in cells):
@@ -253,7 +258,7 @@ def _shown(number: Any) -> str:
 # -- XLS -------------------------------------------------------------------------------------------
 
 
-def _open_xls(file: IO[bytes]) -> tuple[str, Callable[[], Iterator[TableRow]]]:
+def _open_xls(file: IO[bytes]) -> tuple[str, Opener]:
     # Imported here: only who reads a workbook pays for it.
     import xlrd
 
@@ -279,7 +284,7 @@ def _open_xls(file: IO[bytes]) -> tuple[str, Callable[[], Iterator[TableRow]]]:
                 return str(cell.value)
         return ""
 
-    def rows() -> Iterator[TableRow]:
+    def rows(_cells: int) -> Iterator[TableRow]:
         for number in range(sheet.nrows):
             cells = [cell_text(cell) for cell in sheet.row(number)]
             if any(cell.strip() for cell in cells):
