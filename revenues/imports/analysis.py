@@ -118,11 +118,6 @@ def _foresee(batch: ImportBatch, table: Table, converter: Converter, now: dateti
     return identifiers - {""}
 
 
-def _unknown_products(outcomes: list[Any]) -> set[str]:
-    rows = [outcome.row for outcome in outcomes if isinstance(outcome, Landed)]
-    return {row.external_product_identifier for row in rows if row.product_id is None}
-
-
 def _note_repeated(outcomes: list[Any], seen: set[int]) -> None:
     """A row whose external id stood in the file before would be a duplicate by the time it is imported."""
     for outcome in outcomes:

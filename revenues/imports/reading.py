@@ -21,6 +21,7 @@ DECIMAL_SEPARATORS: Final = (".", ",")
 PLAIN_AMOUNT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,6})?")
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:([,.' \u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*")
 _SIGNS: Final = "$€£¥₹₩₽₺ \u00a0\u202f"
+_MINUS: Final = ("-", "\N{MINUS SIGN}")
 _CODED: Final = re.compile(r"([A-Z]{3})?\s*(.*?)\s*([A-Z]{3})?")
 _BLANKS: Final = str.maketrans("", "", " \u00a0\u202f'")
 
@@ -103,11 +104,11 @@ def unsigned(text: str) -> tuple[str, bool]:
         if not {coded[1], coded[3]} <= {None, *MINOR_UNITS}:
             raise Wrong("amount_format")
         bare = coded[2]
-    signs = [bare[:1] in "-\u2212", bare[-1:] in "-\u2212"] if bare else [False, False]
-    digits = bare.strip("-\u2212+").strip(_SIGNS)
-    if sum(signs) + is_bracketed > 1 or not digits:
+    before, after = bare.startswith(_MINUS), bare.endswith(_MINUS)
+    digits = bare[before or bare.startswith("+") : len(bare) - after].strip(_SIGNS)
+    if before + after + is_bracketed > 1 or not digits:
         raise Wrong("amount_format")
-    return digits, is_bracketed or any(signs)
+    return digits, is_bracketed or before or after
 
 
 def decimal_mark(digits: str) -> str | None:

@@ -1,12 +1,9 @@
 """Plain makers of rows that the tests of rules and runs stand on."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-
-from django.db import connections
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
@@ -80,24 +77,3 @@ def calculated(actor: Actor, **values: Any) -> CalculationRun:
     calculation.calculate(run.pk)
     run.refresh_from_db()
     return run
-
-
-def in_parallel(count: int, act: Callable[[int], object]) -> None:
-    """Call `act` in that many threads, each with its own connection; what one raises, the test raises."""
-    failures: list[BaseException] = []
-
-    def work(number: int) -> None:
-        try:
-            act(number)
-        except BaseException as failure:
-            failures.append(failure)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]

@@ -17,7 +17,8 @@ from rules.compilation import versions_in_force
 from rules.models import CalculationRun, RuleStatus, RunStatus
 from rules.results import Results
 from rules.services import request_run, update_rule
-from tests.rules.factories import MAY, calculated, event, in_parallel, payee, post, rule
+from tests.concurrency import in_parallel
+from tests.rules.factories import MAY, calculated, event, payee, post, rule
 
 
 def test_a_run_waits_for_nobody_while_it_is_leased(actor: Actor) -> None:
