@@ -1,5 +1,5 @@
-"""The console's pages for the ledger, its sources, products and product mappings."""
+"""The console's pages for the ledger, its sources and imports, products and product mappings."""
 
-from revenues.admin import ledger, mappings, products
+from revenues.admin import imports, ledger, mappings, products
 
-__all__ = ["ledger", "mappings", "products"]
+__all__ = ["imports", "ledger", "mappings", "products"]

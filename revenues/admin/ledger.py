@@ -85,6 +85,7 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
         ("source", RelatedFilter),
         ("partner", RelatedFilter),
         ("product", RelatedFilter),
+        ("import_batch", RelatedFilter),
         ("currency", PartFilter),
     )
     list_select_related = ("partner", "product", "source")
@@ -112,6 +113,7 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
         "metadata_",
         "id_",
         "received",
+        "import_",
     )
     fieldsets = (
         (None, {"fields": ("external_id_", "amount_", "type_", "event_type", "occurred")}),
@@ -120,7 +122,7 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
             "Circumstances",
             {"fields": ("customer_id", "territory", "channel", "program", "original_external_id", "reason")},
         ),
-        ("Record", {"fields": ("metadata_", "id_", "received")}),
+        ("Record", {"fields": ("metadata_", "id_", "received", "import_")}),
     )
 
     def get_search_results(
@@ -177,3 +179,8 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
     def received(self, row: RevenueEvent) -> SafeString | str:
         """When it came in."""
         return display.moment(row.created_at)
+
+    @admin.display(description="imported by")
+    def import_(self, row: RevenueEvent) -> SafeString | str:
+        """Link to the import that brought it."""
+        return display.link(row.import_batch)

@@ -12,7 +12,7 @@ from alliantra.errors import FIELD_CODES, DomainError
 from revenues.imports.analysis import AUTO
 from revenues.imports.catalogue import TEMPLATES
 from revenues.imports.conversion import ANY_CURRENCY
-from revenues.imports.mapping import METADATA_TYPES
+from revenues.imports.mapping import METADATA_TYPES, in_order
 from revenues.imports.reading import DATE_ORDERS, DECIMAL_SEPARATORS
 from revenues.imports.templates import FIELDS
 from revenues.models import ImportBatch, ImportStatus, RevenueSource
@@ -83,8 +83,8 @@ class MappingField(serializers.Field):
         return data
 
     def to_representation(self, value: Any) -> Any:
-        """As stored."""
-        return value
+        """Fields in the order of the documentation."""
+        return in_order(value)
 
     def _parsed(self, text: str) -> Any:
         try:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from alliantra.errors import FIELD_CODES
 from alliantra.money import MINOR_UNITS
-from revenues.imports.mapping import ROW_NUMBER, Mapped, Source, columns_of
+from revenues.imports.mapping import ROW_NUMBER, Mapped, Source, column_of
 from revenues.imports.reading import Wrong, from_minor_units, product, read_amount, read_moment
 from revenues.imports.tables import Table, TableRow
 from revenues.imports.templates import METADATA, Choice, Template, normalised
@@ -269,7 +269,7 @@ class Converter:
         return (choice, self._column(found[0])) if found else None
 
     def _column_of(self, target: str) -> str:
-        return next(iter(columns_of(self._mapping.get(target, {}))), "")
+        return column_of(self._mapping, target)
 
 
 _FACTOR: Final = "\x1f"

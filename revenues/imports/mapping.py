@@ -58,6 +58,12 @@ def override(base: Mapped, changes: Mapping[str, Any], columns: Sequence[str]) -
     return merged
 
 
+def in_order(mapping: Mapped) -> Mapped:
+    """Fields in the order of the documentation, metadata last: a mapping out of the database has none."""
+    known = [name for name in FIELDS if name in mapping]
+    return {name: mapping[name] for name in (*known, *sorted(set(mapping) - set(known)))}
+
+
 def unmapped(mapping: Mapped) -> list[str]:
     """Fields that every row needs and that the mapping says nothing of."""
     return [name for name in CORE if name not in mapping]

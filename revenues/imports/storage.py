@@ -32,18 +32,26 @@ def store(batch: ImportBatch, file: IO[bytes]) -> None:
         number += 1
 
 
+def original_file(batch: ImportBatch) -> IO[bytes]:
+    """The file at its beginning, on this machine's disk until it is closed. Raises UnreadableTable if it was purged."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who asked for it
+    for content in _parts_of(batch):
+        file.write(content)
+    if file.tell() != batch.file_size:
+        file.close()
+        raise UnreadableTable("The file is no longer kept.")
+    file.seek(0)
+    return file
+
+
 @contextmanager
 def stored_file(batch: ImportBatch) -> Iterator[IO[bytes]]:
-    """The file, on this machine's disk as long as it is used. Raises UnreadableTable if it was purged."""
-    with tempfile.TemporaryFile() as file:
-        for content in parts_of(batch):
-            file.write(content)
-        if file.tell() != batch.file_size:
-            raise UnreadableTable("The file is no longer kept.")
+    """The file as long as it is used. Raises UnreadableTable if it was purged."""
+    with original_file(batch) as file:
         yield file
 
 
-def parts_of(batch: ImportBatch) -> Iterator[bytes]:
+def _parts_of(batch: ImportBatch) -> Iterator[bytes]:
     """The file's parts in their order, one in memory at a time."""
     parts = ImportPart.objects.in_workspace(batch.workspace).filter(batch=batch).order_by("number")
     for identity in parts.values_list("pk", flat=True):

@@ -62,7 +62,7 @@ def owner(member: MemberFactory) -> Client:
 def one_of_each(actor: Actor, number: int = 1) -> None:
     """A row of every model that the console shows; the canary stands in every name."""
     exception_before_there_is_a_rule(actor, number)
-    for name in ("partners", "payees", "payee-groups", "products", "revenue-sources", "calculation-runs"):
+    for name in ("partners", "payees", "payee-groups", "products", "revenue-sources", "calculation-runs", "imports"):
         factories.MAKERS[name](actor, number)
     rows: Any = {"source": RevenueSource, "product": Product}
     named = {

@@ -26,6 +26,7 @@ MAKERS = {
     "RevenueEvent": factories.revenue,
     "Rule": factories.rule,
     "CalculationRun": factories.run,
+    "ImportBatch": factories.import_batch,
 }
 
 

@@ -38,6 +38,7 @@ class Command(Generic[RowT]):
     permission: str = ""
     icon: str = "bolt"
     is_dangerous: bool = False
+    is_primary: bool = False
     is_available: Callable[[RowT], bool] = lambda row: row is not None
 
 
@@ -53,6 +54,8 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
     commands: ClassVar[Sequence[Command[Any]]] = ()
 
     form = ConsoleForm
+    add_form: ClassVar[type[ConsoleForm] | None] = None
+    """The form that creates a row, where it is another one."""
     actions = None
     empty_value_display = NOTHING
     paginator = CappedPaginator
@@ -153,6 +156,8 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
 
     def get_form(self, request: HttpRequest, obj: RowT | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
         """The form with the actor in it, and the refusal of a first attempt."""
+        if obj is None and self.add_form is not None:
+            kwargs.setdefault("form", self.add_form)
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         refusal = getattr(request, "console_refusal", None)
         return type(form)(form.__name__, (form,), {"actor": actor_of(request), "refusal": refusal})

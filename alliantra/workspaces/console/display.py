@@ -19,6 +19,11 @@ MINUS = "\N{MINUS SIGN}"
 _BADGES = {
     "active": "good",
     "calculated": "good",
+    "completed": "good",
+    "ready": "good",
+    "analysing": "notice",
+    "importing": "notice",
+    "needs_mapping": "notice",
     "optimized": "good",
     "production": "plain",
     "pending": "notice",

@@ -24,6 +24,7 @@ GROUPS: Sequence[tuple[str, Sequence[Entry]]] = (
         "Revenue",
         (
             ("Ledger", "receipt_long", "admin:revenues_revenueevent_changelist", "read:revenues"),
+            ("Imports", "upload_file", "admin:revenues_importbatch_changelist", "read:imports"),
             ("Product mappings", "conversion_path", "admin:revenues_productmapping_changelist", "read:products"),
             ("Revenue sources", "input", "admin:revenues_revenuesource_changelist", "read:revenues"),
         ),

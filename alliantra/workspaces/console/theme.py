@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Checkboxes = forms.CheckboxSelectMultiple
     Dropdown = forms.Select
     EmailInput = forms.EmailInput
+    FileInput = forms.FileInput
     NumberInput = forms.NumberInput
     PasswordInput = forms.PasswordInput
     Switch = forms.CheckboxInput
@@ -35,6 +36,7 @@ else:
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
     from unfold.widgets import UnfoldAdminDecimalFieldWidget as NumberInput
     from unfold.widgets import UnfoldAdminEmailInputWidget as EmailInput
+    from unfold.widgets import UnfoldAdminFileFieldWidget as FileInput
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
     from unfold.widgets import UnfoldAdminSelectWidget as Dropdown
     from unfold.widgets import UnfoldAdminTextareaWidget as TextArea
@@ -51,6 +53,7 @@ __all__ = [
     "ChoicesFilter",
     "Dropdown",
     "EmailInput",
+    "FileInput",
     "NumberInput",
     "PasswordInput",
     "RowT",
