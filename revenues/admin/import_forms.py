@@ -16,10 +16,10 @@ from revenues.imports.conversion import ANY_CURRENCY
 from revenues.imports.mapping import METADATA_TYPES, ROW_NUMBER, VALUE_LENGTH, Source, in_order
 from revenues.imports.options import OPTIONS
 from revenues.imports.templates import FIELDS, METADATA
+from revenues.ingestion.diagnosis import METADATA_KEY_LENGTH
 from revenues.models import ImportBatch, RevenueSource
 
 TEMPLATE_CHOICES: Final = [(AUTO, "Found out by the header"), *((key, each.name) for key, each in TEMPLATES.items())]
-METADATA_FIELD: Final = METADATA.rstrip("_")
 COMBINED: Final[Mapping[str, Mapping[str, str]]] = {
     "joined by -": {"form": "columns", "separator": "-"},
     "joined by a blank": {"form": "columns", "separator": " "},
@@ -37,81 +37,88 @@ def _choices(values: Iterable[str]) -> list[tuple[str, str]]:
     return [("", "–"), *((value, value.replace("_", " ")) for value in values)]
 
 
-class MappingRow(RowForm):
-    """A field of the ledger, and the column, the two columns or the text that it comes from."""
+class _SourceRow(RowForm):
+    """What both kinds of rows have: a column, or a text that is the same for every row."""
 
-    target = forms.ChoiceField(
-        label="Field", choices=_choices([*FIELDS, METADATA_FIELD]), widget=_dropdown("Field of the ledger")
-    )
-    key = forms.CharField(
-        label="Key of metadata",
-        required=False,
-        max_length=40,
-        widget=TextInput(attrs={"aria-label": "Key of metadata"}),
-    )
     column = forms.ChoiceField(required=False, widget=_dropdown("Column"))
-    combined = forms.ChoiceField(
-        label="Combined", required=False, choices=_choices(COMBINED), widget=_dropdown("How two columns are combined")
-    )
-    second = forms.ChoiceField(label="With", required=False, widget=_dropdown("Second column"))
     value = forms.CharField(
         label="or always",
         required=False,
         max_length=VALUE_LENGTH,
         widget=TextInput(attrs={"aria-label": "Value of every row"}),
     )
-    kind = forms.ChoiceField(
-        label="Metadata is", required=False, choices=_choices(METADATA_TYPES), widget=_dropdown("Type of metadata")
-    )
 
     def __init__(self, *args: Any, columns: Iterable[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = list(columns)
-        for field, more in (("column", []), ("second", [(ROW_NUMBER, "number of the row")])):
-            choice: Any = self.fields[field]
-            choice.choices = [("", "–"), *((name, name) for name in names), *more]
+        self.columns = [("", "–"), *((name, name) for name in columns)]
+        column: Any = self.fields["column"]
+        column.choices = self.columns
 
     def clean(self) -> dict[str, Any]:
-        """One source for one field."""
+        """One source."""
         cleaned = super().clean() or self.cleaned_data
         if bool(cleaned.get("column")) == bool(cleaned.get("value")):
             self.add_error("column", "Choose a column, or write what is always meant.")
-        if bool(cleaned.get("second")) != bool(cleaned.get("combined")):
-            self.add_error("combined", "Say how two columns are combined, and which.")
-        if (cleaned.get("target") == METADATA_FIELD) != bool(cleaned.get("key")):
-            self.add_error("key", "Metadata has a key, other fields have none.")
         return cleaned
 
 
-def target_of(row: Mapping[str, Any]) -> str:
-    """The field that a filled row speaks of."""
-    return f"{METADATA}{row['key']}" if row["key"] else row["target"]
+class FieldRow(_SourceRow):
+    """A field of the ledger, and the column, the two columns or the text that it comes from."""
+
+    target = forms.ChoiceField(label="Field", choices=_choices(FIELDS), widget=_dropdown("Field of the ledger"))
+    combined = forms.ChoiceField(
+        label="Combined", required=False, choices=_choices(COMBINED), widget=_dropdown("How two columns are combined")
+    )
+    second = forms.ChoiceField(label="with", required=False, widget=_dropdown("Second column"))
+    field_order = ("target", "column", "combined", "second", "value")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        second: Any = self.fields["second"]
+        second.choices = [*self.columns, (ROW_NUMBER, "number of the row")]
+
+    def clean(self) -> dict[str, Any]:
+        """A second column and what it is for, or neither."""
+        cleaned = super().clean()
+        if bool(cleaned.get("second")) != bool(cleaned.get("combined")):
+            self.add_error("combined", "Say how two columns are combined, and which.")
+        return cleaned
+
+
+class MetadataRow(_SourceRow):
+    """A key of metadata, where its value comes from, and its type."""
+
+    key = forms.CharField(max_length=METADATA_KEY_LENGTH, widget=TextInput(attrs={"aria-label": "Key of metadata"}))
+    kind = forms.ChoiceField(
+        label="read as",
+        choices=[(name, name) for name in METADATA_TYPES],
+        initial=METADATA_TYPES[0],
+        widget=_dropdown("Type of metadata"),
+    )
+    field_order = ("key", "column", "value", "kind")
 
 
 def source_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A filled row as a mapping has it."""
+    """A filled row of either kind as a mapping has it."""
     if row["value"]:
         return {"value": row["value"]}
-    if not row["combined"]:
-        return {"column": row["column"]} | ({"type": row["kind"]} if row["kind"] else {})
-    combined = dict(COMBINED[row["combined"]])
-    return {combined.pop("form"): [row["column"], row["second"]], **combined}
+    if row.get("combined"):
+        combined = dict(COMBINED[row["combined"]])
+        return {combined.pop("form"): [row["column"], row["second"]], **combined}
+    kind = row.get("kind", METADATA_TYPES[0])
+    return {"column": row["column"]} | ({"type": kind} if kind != METADATA_TYPES[0] else {})
 
 
 def row_of(target: str, source: Source) -> dict[str, Any] | None:
-    """Initial values of a MappingRow; None for a source that needs more than a row can say."""
-    is_metadata = target.startswith(METADATA)
-    row: dict[str, Any] = dict.fromkeys(MappingRow.base_fields, "")
-    row |= {
-        "target": METADATA_FIELD if is_metadata else target,
-        "key": target.removeprefix(METADATA) if is_metadata else "",
-    }
-    if "value" in source or "column" in source:
-        return row | {
-            "value": source.get("value", ""),
-            "column": source.get("column", ""),
-            "kind": source.get("type", ""),
-        }
+    """Initial values of a row; None for a source that needs more than a row can say."""
+    row: dict[str, Any] = {"column": source.get("column", ""), "value": source.get("value", "")}
+    is_single = "value" in source or "column" in source
+    if target.startswith(METADATA):
+        row |= {"key": target.removeprefix(METADATA), "kind": source.get("type", METADATA_TYPES[0])}
+        return row if is_single else None
+    row |= {"target": target, "combined": "", "second": ""}
+    if is_single:
+        return row
     for word, combined in COMBINED.items():
         names = source.get(combined["form"], ())
         if len(names) == 2 and source.get("separator", "") == combined.get("separator", "") and names[0] != ROW_NUMBER:
@@ -204,23 +211,26 @@ class ReadingForm(ImportForm):
     """Template, mapping and options of a file that is not imported yet."""
 
     mapping = RowsField(
-        MappingRow,
+        FieldRow,
+        label="Fields",
         required=False,
         add_label="Add a field",
-        extra=1,
         help_text="The external id, the date, the amount and the currency are needed. Joined columns make an id, "
         "quantity times price makes an amount.",
     )
+    metadata = RowsField(MetadataRow, required=False, add_label="Add a key")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         batch: ImportBatch = self.instance
-        table: Any = self.fields["mapping"].widget
-        table.form_kwargs = {"columns": [column["name"] for column in batch.columns]}
+        for name in ("mapping", "metadata"):
+            table: Any = self.fields[name].widget
+            table.form_kwargs = {"columns": [column["name"] for column in batch.columns]}
         # The admin writes what is typed into the instance before it is saved.
         self._before = in_order(batch.mapping)
         rows = {target: row_of(target, source) for target, source in self._before.items()}
-        self.initial["mapping"] = [row for row in rows.values() if row is not None]
+        self.initial["mapping"] = [row for row in rows.values() if row is not None and "target" in row]
+        self.initial["metadata"] = [row for row in rows.values() if row is not None and "key" in row]
         self._kept = [target for target, row in rows.items() if row is None]
         if self._kept:
             names = ", ".join(self._kept)
@@ -230,12 +240,17 @@ class ReadingForm(ImportForm):
 
     def clean_mapping(self) -> list[dict[str, Any]]:
         """Every field once."""
-        rows: list[dict[str, Any]] = self.cleaned_data["mapping"]
-        targets = [target_of(row) for row in rows]
-        twice = sorted({target for target in targets if targets.count(target) > 1})
-        if twice:
-            raise ValidationError(f"Mapped twice: {', '.join(twice)}.", code="duplicate")
-        return rows
+        return self._once("mapping", "target")
+
+    def clean_metadata(self) -> list[dict[str, Any]]:
+        """Every key once."""
+        return self._once("metadata", "key")
+
+    def place_of(self, steps: list[str]) -> tuple[str, list[str]]:
+        """Metadata has a table of its own."""
+        if steps[0] == "mapping" and len(steps) > 1 and steps[1].startswith(METADATA):
+            return "metadata", [steps[1].removeprefix(METADATA), *steps[2:]]
+        return super().place_of(steps)
 
     def values(self) -> dict[str, Any]:
         """What the service takes: what changed."""
@@ -244,12 +259,21 @@ class ReadingForm(ImportForm):
             values["template"] = self.cleaned_data["template"]
         if options := self.options(self.changed_data):
             values["options"] = options
-        if "mapping" in self.changed_data:
+        if {"mapping", "metadata"} & set(self.changed_data):
             values["mapping"] = self._mapping_changes()
         return values
 
+    def _once(self, field: str, name: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.cleaned_data[field]
+        names = [row[name] for row in rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValidationError(f"Mapped twice: {', '.join(twice)}.", code="duplicate")
+        return rows
+
     def _mapping_changes(self) -> dict[str, Any]:
         before = self._before
-        after = {target_of(row): source_of(row) for row in self.cleaned_data["mapping"]}
+        after = {row["target"]: source_of(row) for row in self.cleaned_data["mapping"]}
+        after |= {f"{METADATA}{row['key']}": source_of(row) for row in self.cleaned_data["metadata"]}
         gone = dict.fromkeys(target for target in before if target not in after and target not in self._kept)
         return gone | {target: source for target, source in after.items() if source != before.get(target)}

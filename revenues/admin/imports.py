@@ -24,7 +24,7 @@ from revenues.imports.storage import original_file
 from revenues.imports.tables import UnreadableTable
 from revenues.models import ImportBatch, ImportProblem, ImportStatus
 
-PROBLEMS_SHOWN = 50
+PROBLEMS_SHOWN = 20
 CSV = "text/csv; charset=utf-8"
 READ_FIELDS = (("How it is read", {"fields": ("template", "currency", "date_order", "decimal_separator", "timezone")}),)
 
@@ -52,7 +52,7 @@ class ImportBatchAdmin(ConsoleAdmin[ImportBatch]):
     search_help_text = "Name of the file, or number"
     ordering = ("-number",)
     upload_fieldsets: ClassVar[Any] = ((None, {"fields": ("file", "source")}), *READ_FIELDS)
-    fieldsets: ClassVar[Any] = (*READ_FIELDS, ("What its columns mean", {"fields": ("mapping",)}))
+    fieldsets: ClassVar[Any] = (*READ_FIELDS, ("What its columns mean", {"fields": ("mapping", "metadata")}))
     commands = (
         Command(
             "confirm",

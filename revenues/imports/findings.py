@@ -51,17 +51,21 @@ def _missing(table: Table, template: Template, mapping: Mapped, reading: Reading
     found = []
     for name in CORE:
         if name in lacking and name in twice:
-            detail = f"Two columns are called {twice[name]!r}: say in the mapping which of them is the {name}."
+            detail = f"Two columns are called {twice[name]!r}: say in the mapping which of them is the {_words(name)}."
             found.append(_finding("error", "duplicate_column", detail, field=name, column=twice[name]))
         elif name in lacking:
             hint = " Map a column to it, or say the currency of all rows." if name == "currency" else ""
-            detail = f"No column of the file is the {name}.{hint}"
+            detail = f"No column of the file is the {_words(name)}.{hint}"
             found.append(_finding("error", "missing_column", detail, field=name))
     used = {column for source in mapping.values() for column in columns_of(source)}
     return found + [
         _finding("warning", "duplicate_column", f"Two columns are called {name!r}.", column=name)
         for name in sorted(table.repeated - used - set(twice.values()))
     ]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _nothing(survey: Survey) -> list[Finding]:

@@ -41,8 +41,9 @@ def page(name: str, batch: ImportBatch, *more: str) -> str:
 
 
 def mapped(*rows: dict[str, str], **values: str) -> dict[str, str]:
-    """The mapping form."""
-    return {**AS_SHOWN, **table("mapping", *rows), **values}
+    """The mapping form; rows with a key are metadata."""
+    fields, keys = [row for row in rows if "key" not in row], [row for row in rows if "key" in row]
+    return {**AS_SHOWN, **table("mapping", *fields), **table("metadata", *keys), **values}
 
 
 def test_a_file_is_uploaded_looked_at_confirmed_and_found_in_the_ledger(owner: Client, actor: Actor) -> None:
@@ -118,7 +119,7 @@ def test_a_mapping_is_changed_in_the_console_until_the_file_can_be_imported(owne
         {"target": "transaction_date", "column": "When"},
         {"target": "amount", "column": "Pieces", "combined": "times", "second": "Price"},
         {"target": "currency", "value": "GBP"},
-        {"target": "metadata", "key": "rep", "column": "Rep", "kind": "number"},
+        {"key": "rep", "column": "Rep", "kind": "number"},
     ]
     assert owner.post(page("mapping", batch), mapped(*rows))["Location"] == page("change", batch)
     batch.refresh_from_db()
@@ -131,7 +132,8 @@ def test_a_mapping_is_changed_in_the_console_until_the_file_can_be_imported(owne
         "metadata_rep": {"column": "Rep", "type": "number"},
     }
     assert "Pieces × Price" in owner.get(page("change", batch)).text
-    shown = owner.get(page("mapping", batch)).context["adminform"].form.initial["mapping"]
+    form = owner.get(page("mapping", batch)).context["adminform"].form
+    shown = [*form.initial["mapping"], *form.initial["metadata"]]
     count = AuditEntry.objects.count()
     assert owner.post(page("mapping", batch), mapped(*shown)).status_code == 302
     assert AuditEntry.objects.count() == count
@@ -150,7 +152,8 @@ def test_a_mapping_is_changed_in_the_console_until_the_file_can_be_imported(owne
         ({"target": "amount"}, "Choose a column, or write what is always meant."),
         ({"target": "amount", "column": "amount", "value": "5"}, "Choose a column, or write what is always meant."),
         ({"target": "amount", "column": "amount", "second": "currency"}, "Say how two columns are combined"),
-        ({"target": "metadata", "column": "amount"}, "Metadata has a key"),
+        ({"key": "", "column": "amount", "kind": "text"}, "This field is required"),
+        ({"key": "x" * 41, "column": "amount", "kind": "text"}, "at most 40 characters"),
         ({"target": "amount", "column": "no such"}, "Select a valid choice"),
         ({"target": "reason", "column": "amount", "combined": "times", "second": "amount"}, "Only the amount can be"),
     ],
@@ -187,7 +190,9 @@ def test_an_import_that_is_over_is_changed_no_more(owner: Client) -> None:
     batch = uploaded(owner, csv_bytes(row(1)))
     owner.post(page("command", batch, "cancel"))
     assert owner.get(page("mapping", batch))["Location"] == page("change", batch)
-    assert owner.post(page("mapping", batch), mapped({"target": "reason", "value": "x"}))["Location"] == page("change", batch)
+    assert owner.post(page("mapping", batch), mapped({"target": "reason", "value": "x"}))["Location"] == page(
+        "change", batch
+    )
     answer = owner.post(page("command", batch, "confirm"), follow=True)
     assert "The import is cancelled." in answer.text
     batch.refresh_from_db()
