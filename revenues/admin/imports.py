@@ -1,5 +1,6 @@
 """Pages of imports: upload, preview, mapping, progress, receipt, and the files that people take away."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -249,27 +250,44 @@ def said(source: Source) -> str:
     return f"{', '.join(names)}, joined by “{source.get('separator', '')}”"
 
 
+ORDERS = {
+    "dmy": "numbers in dates are day, month, year",
+    "mdy": "numbers in dates are month, day, year",
+    None: "no date needs its order said",
+}
+MARKS = {".": "decimals follow a point", ",": "decimals follow a comma", None: "decimals follow either mark"}
+
+
 def shown_reading(batch: ImportBatch) -> str:
     """How dates and amounts are meant, in a sentence."""
     reading = batch.reading
     if not reading:
         return ""
-    orders = {"dmy": "the day before the month", "mdy": "the month before the day", None: "in ISO 8601 or with names"}
-    marks = {".": "a point", ",": "a comma", None: "either mark"}
     currency = "several currencies" if reading["currency"] == ANY_CURRENCY else reading["currency"]
     return (
-        f"Times without an offset are of {reading['timezone']}, dates have {orders[reading['date_order']]}, "
-        f"decimals {marks[reading['decimal_separator']]}; amounts are in {currency}."
+        f"Amounts are in {currency}, and {MARKS[reading['decimal_separator']]}; {ORDERS[reading['date_order']]}, "
+        f"and times without an offset are of {reading['timezone']}."
     )
+
+
+FIRST_COLUMNS = ("row", "external_id", "occurred_at", "type", "amount", "currency")
 
 
 def shown_sample(batch: ImportBatch) -> dict[str, Any]:
     """The first rows as they would be stored: the fields that any of them has, and their values."""
-    names = list(
-        dict.fromkeys(name for row in batch.sample for name, value in row.items() if value not in (None, "", {}))
-    )
-    names = [name for name in names if name != "revenue_source_id"]
+    filled = {name for row in batch.sample for name, value in row.items() if value not in (None, "", {})}
+    further = sorted(filled - {*FIRST_COLUMNS, "revenue_source_id"})
+    names = [*(name for name in FIRST_COLUMNS if name in filled), *further]
     return {
         "names": [name.replace("_", " ") for name in names],
-        "rows": [[display.plain(row.get(name)) for name in names] for row in batch.sample],
+        "rows": [[_shown(name, row) for name in names] for row in batch.sample],
     }
+
+
+def _shown(name: str, row: dict[str, Any]) -> SafeString | str:
+    match name:
+        case "occurred_at":
+            return display.moment(datetime.fromisoformat(row[name]))
+        case "amount":
+            return display.amount(Decimal(row[name]), None)
+    return display.plain(row.get(name))
