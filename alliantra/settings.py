@@ -233,6 +233,7 @@ CELERY_BEAT_SCHEDULE = {
     "imports.sweep": {"task": "revenues.tasks.sweep_imports", "schedule": 10.0, "options": {"expires": 10}},
     "imports.purge": {"task": "revenues.tasks.purge_import_files", "schedule": 3_600.0, "options": {"expires": 3600}},
     "rollups.fold": {"task": "revenues.tasks.fold_rollups", "schedule": 60.0, "options": {"expires": 60}},
+    "ledger.marks": {"task": "revenues.tasks.set_ledger_marks", "schedule": 300.0, "options": {"expires": 300}},
     "idempotency.purge": {
         "task": "alliantra.workspaces.tasks.purge_idempotency",
         "schedule": 3_600.0,

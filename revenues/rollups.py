@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
-from revenues.models import LedgerTotal, RollupDelta
+from revenues.models import LedgerTotal, RevenueRollup, RollupDelta
 
 FOLD_LOCK: Final = "rollup fold"
 BATCH: Final = 1_000
@@ -98,8 +98,11 @@ class Deviation:
     revenues: int = 0
 
 
-def count_revenues(workspace: Workspace) -> int:
-    """How many rows of the ledger move money, without counting them."""
+def count_revenues(workspace: Workspace, **conditions: Any) -> int:
+    """How many rows of the ledger move money, without counting them; `conditions` on columns of the rollups."""
+    if conditions:
+        rollups = RevenueRollup.objects.in_workspace(workspace).filter(type__isnull=False, **conditions)
+        return int(rollups.aggregate(rows=Sum("events"))["rows"] or 0)
     folded = LedgerTotal.objects.in_workspace(workspace).aggregate(rows=Sum("revenues"))["rows"] or 0
     arrived = RollupDelta.objects.in_workspace(workspace).aggregate(rows=Sum("revenues"))["rows"] or 0
     return int(folded + arrived)

@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from django.core import signing
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from rest_framework.request import Request
 
 from alliantra.api.authentication import acting
 from alliantra.errors import DomainError
+from alliantra.keysets import beyond
 
 LAST_PAGE = 1_000_000
 
@@ -54,14 +55,22 @@ class PageNumbers:
         """
         if isinstance(rows, QuerySet) and not rows.ordered:
             rows = rows.order_by("created_at", "id")
-        page = whole_number(request, "page", default=1, maximum=LAST_PAGE)
-        size = whole_number(request, "per_page", default=self.default, maximum=self.maximum)
+        page, size = self.asked(request)
         if total is None:
             total = rows.count() if isinstance(rows, QuerySet) else len(rows)
         start = (page - 1) * size
         found = list(rows[start : start + size]) if start < total else []
-        last = max(1, -(-total // size))
-        return Page(found, {"current_page": page, "last_page": last, "per_page": size, "total": total})
+        return Page(found, self.meta(page, size, total))
+
+    def asked(self, request: Request) -> tuple[int, int]:
+        """Number of the asked page, and rows on a page. Raises invalid_parameter."""
+        page = whole_number(request, "page", default=1, maximum=LAST_PAGE)
+        return page, whole_number(request, "per_page", default=self.default, maximum=self.maximum)
+
+    @staticmethod
+    def meta(page: int, size: int, total: int) -> dict[str, int]:
+        """What the envelope says of a page."""
+        return {"current_page": page, "last_page": max(1, -(-total // size)), "per_page": size, "total": total}
 
 
 class Cursors:
@@ -80,7 +89,7 @@ class Cursors:
         limit = whole_number(request, "limit", default=self.default, maximum=self.maximum)
         text = request.query_params.get("cursor")
         if text is not None:
-            rows = rows.filter(self._after(self._read(text, request)))
+            rows = rows.filter(beyond(self.order, self._read(text, request)))
         found = list(rows.order_by(*self._ordering())[: limit + 1])
         has_more = len(found) > limit
         found = found[:limit]
@@ -90,16 +99,6 @@ class Cursors:
 
     def _ordering(self) -> list[Any]:
         return [F(name[1:]).desc() if name.startswith("-") else F(name).asc() for name in self.order]
-
-    def _after(self, values: list[Any]) -> Q:
-        """Rows that come after `values` in the order: (a > x) or (a = x and b > y) or …"""
-        condition, equal = Q(), Q()
-        for name, value in zip(self.order, values, strict=True):
-            column = name.removeprefix("-")
-            beyond = f"{column}__{'lt' if name.startswith('-') else 'gt'}"
-            condition |= equal & Q(**{beyond: value})
-            equal &= Q(**{column: value})
-        return condition
 
     def _write(self, row: Any, request: Request) -> str:
         values = [_as_text(getattr(row, name.removeprefix("-"))) for name in self.order]

@@ -22,7 +22,6 @@ from revenues.api.pages import LedgerPages
 from revenues.ingestion import decoding, services
 from revenues.ingestion.records import TEXT_LENGTHS
 from revenues.models import RevenueEvent, RevenueType
-from revenues.rollups import count_revenues
 
 
 class TextOrNull(fields.TextField):
@@ -125,11 +124,6 @@ class RevenueViews(ReadViews):
     def prepare(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Rows that move money, with what a page shows of their partner."""
         return rows.filter(amount__isnull=False).select_related("partner")
-
-    def total(self, rows: QuerySet[Any]) -> int | None:
-        """Of the unfiltered list, from the rollups."""
-        is_filtered = set(self.request.query_params) - set(self.paging.parameters)
-        return None if is_filtered else count_revenues(self.workspace)
 
     @extend_schema(responses=POSTED)
     def create(self, request: Request) -> HttpResponse:

@@ -12,7 +12,15 @@ from revenues.models.products import (
     RevenueSource,
     SourceKind,
 )
-from revenues.models.rollups import ROLLUP_KEY, LedgerTotal, RevenueRollup, RollupBase, RollupDelta, RollupKey
+from revenues.models.rollups import (
+    ROLLUP_KEY,
+    LedgerMark,
+    LedgerTotal,
+    RevenueRollup,
+    RollupBase,
+    RollupDelta,
+    RollupKey,
+)
 
 __all__ = [
     "DEFAULT_SOURCE",
@@ -23,6 +31,7 @@ __all__ = [
     "ImportPart",
     "ImportProblem",
     "ImportStatus",
+    "LedgerMark",
     "LedgerTotal",
     "Product",
     "ProductMapping",

@@ -126,6 +126,24 @@ class LedgerTotal(WorkspaceModel):
         return str(self.revenues)
 
 
+class LedgerMark(WorkspaceModel):
+    """One row: a place in the list of revenues, and how many rows stand before it."""
+
+    created_at = None  # type: ignore[assignment]
+    updated_at = None  # type: ignore[assignment]
+    position = models.BigIntegerField()
+    row_created_at = models.DateTimeField()
+    row_id = models.UUIDField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["workspace", "position"], name="ledgermark_position"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position} rows before {self.row_id}"
+
+
 class RevenueRollup(RollupKey):
     """One row of the view over base and deltas: sums over it are exact the moment a batch commits."""
 

@@ -6,7 +6,6 @@ import random
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,10 +14,9 @@ from uuid_utils import uuid7
 
 from tests.benchmarks import Row
 from tests.benchmarks._stage import THREADS, WORKERS, Stage, Web, post, stage, together
+from tests.benchmarks._tenant import PARTNERS, PRODUCTS, Tenant, tenant
 
 Event = dict[str, Any]
-PARTNERS = [f"partner-{number}" for number in range(50)]
-PRODUCTS = [f"sku-{number}" for number in range(20)]
 ROUNDS = 6
 """Ours and the limit take turns, so that what else the machine does meets both alike."""
 THOUSANDS = 5
@@ -33,26 +31,10 @@ COPY revenues_revenueevent (id, workspace_id, created_at, updated_at, source_id,
 """
 
 
-@dataclass(frozen=True)
-class Tenant:
-    """A workspace with partners and products, and what its rows refer to."""
-
-    key: str
-    workspace: str
-    source: str
-    partners: dict[str, str]
-    products: dict[str, str]
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Credentials."""
-        return {"Authorization": f"Bearer {self.key}"}
-
-
 def run() -> list[Row]:
     """Measure, and return the table's rows."""
     with stage() as made, made.web() as web, made.web("tests.benchmarks._peer") as peer:
-        ours, bare = _tenant(made, web, "ours"), _tenant(made, web, "bare")
+        ours, bare = tenant(made, web, "ours"), tenant(made, web, "bare")
         return [*_thousands(made, web, ours, bare), _hundreds(web, peer, ours, bare), _singles(web, ours)]
 
 
@@ -164,31 +146,6 @@ def _median_ms(
 
 
 # -- what is sent --------------------------------------------------------------------------------
-
-
-def _tenant(made: Stage, web: Web, slug: str) -> Tenant:
-    """Set up over the public surfaces; ids are read from the database."""
-    made.manage("create_workspace", "--slug", slug, "--base-currency", "GBP", "--timezone", "Europe/London")
-    key = made.manage("issue_api_key", "--workspace", slug, "--environment", "production", "--permissions", "all")
-    [connection, *_] = web.connections()
-    headers = {"Authorization": f"Bearer {key}"}
-    partners = [{"external_id": name, "name": name, "channel": "affiliate", "program": "gold"} for name in PARTNERS]
-    post(connection, "/v1/partners/import", json.dumps({"records": partners}).encode(), headers)
-    products = [{"external_id": name, "name": name} for name in PRODUCTS]
-    post(connection, "/api/v1/products/batch", json.dumps({"records": products}).encode(), headers)
-    with made.connect() as database:
-        [workspace] = database.execute(
-            "SELECT id::text FROM workspaces_workspace WHERE slug = %s", [slug]
-        ).fetchone() or [""]
-        [source] = database.execute(
-            "SELECT id::text FROM revenues_revenuesource WHERE workspace_id = %s", [workspace]
-        ).fetchone() or [""]
-        ids = "SELECT external_id, id::text FROM {} WHERE workspace_id = %s"
-        found = [
-            dict(database.execute(ids.format(table), [workspace]).fetchall())
-            for table in ("partners_partner", "revenues_product")
-        ]
-    return Tenant(key, workspace, source, *found)
 
 
 def _batches(prefix: str, count: int, size: int) -> list[list[Event]]:
