@@ -90,8 +90,7 @@ def _database(url: str) -> dict[str, Any]:
     return {
         "ENGINE": "alliantra.database",
         **{names[key]: value for key, value in parts.items() if key in names},
-        # The few statements that ask for it are prepared by the server (alliantra/statements.py).
-        "OPTIONS": {"prepare_threshold": 5} | {key: value for key, value in parts.items() if key not in names},
+        "OPTIONS": {key: value for key, value in parts.items() if key not in names},
         "ATOMIC_REQUESTS": True,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,

@@ -1,13 +1,16 @@
 """Statements that every request runs: bound and prepared by the server, past the costs of Django's compiler."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from django.db import connection, models
 
 Row = TypeVar("Row", bound=models.Model)
+PREPARED_AFTER: Final = 5
+"""Runs on one connection after which a statement is prepared."""
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
@@ -15,14 +18,24 @@ def run(statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """Rows of `statement`; none if it returns none.
 
     Django's own cursor would write the parameters into the text, to be planned anew each time. After a
-    few runs psycopg prepares the statement, where the connection's prepare_threshold allows it.
+    few runs psycopg prepares the statement.
     """
     connection.ensure_connection()
     raw: Any = psycopg.Cursor(connection.connection)
     cursor = connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
-    with cursor:
+    with cursor, _counted(connection.connection):
         cursor.execute(statement, parameters)
         return [] if cursor.description is None else cursor.fetchall()
+
+
+@contextmanager
+def _counted(raw: Any) -> Iterator[None]:
+    """Let psycopg count this statement alone: of every one it counts it keeps the text, parameters and all."""
+    raw.prepare_threshold = PREPARED_AFTER
+    try:
+        yield
+    finally:
+        raw.prepare_threshold = None
 
 
 def insert(row: models.Model) -> None:
