@@ -18,7 +18,7 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.work import LeaseLost, renew, settle
 from revenues.imports.catalogue import GENERIC, TEMPLATES
 from revenues.imports.conversion import ANY_CURRENCY, Converter, Reading
-from revenues.imports.counting import Tally, chunks, save_problems
+from revenues.imports.counting import SeenIds, Tally, chunks, save_problems
 from revenues.imports.findings import IDENTIFIERS_COUNTED, findings_of, same_file, unmapped_products
 from revenues.imports.mapping import Mapped, override, suggested
 from revenues.imports.storage import stored_file
@@ -97,7 +97,8 @@ def _preview(batch: ImportBatch, file: IO[bytes], now: datetime, heartbeat: Hear
 
 def _foresee(batch: ImportBatch, table: Table, converter: Converter, now: datetime, heartbeat: Heartbeat) -> set[str]:
     """Count what would become of every row; gives product identifiers that stand for no product."""
-    tally, identifiers, seen = Tally(batch, converter, "importable_rows"), set[str](), set[int]()
+    tally, identifiers = Tally(batch, converter, "importable_rows"), set[str]()
+    seen = SeenIds(batch.rows)
     for chunk in chunks(converter, table.rows()):
         outcomes = foresee_file(batch.workspace, records=chunk.records, now=now)
         _note_repeated(outcomes, seen)
@@ -118,14 +119,11 @@ def _foresee(batch: ImportBatch, table: Table, converter: Converter, now: dateti
     return identifiers - {""}
 
 
-def _note_repeated(outcomes: list[Any], seen: set[int]) -> None:
+def _note_repeated(outcomes: list[Any], seen: SeenIds) -> None:
     """A row whose external id stood in the file before would be a duplicate by the time it is imported."""
     for outcome in outcomes:
-        if isinstance(outcome, Landed) and outcome.differences is None:
-            key = hash(outcome.row.external_id)
-            if key in seen:
-                outcome.differences = []
-            seen.add(key)
+        if isinstance(outcome, Landed) and outcome.differences is None and seen.add(outcome.row.external_id):
+            outcome.differences = []
 
 
 def _sample(numbers: list[int], records: list[FileRecord], count: int) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """What became of the rows of a file, counted chunk by chunk: for the preview, and for the import itself."""
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -32,7 +34,16 @@ class Chunk:
 
 
 def chunks(converter: Converter, rows: Iterable[TableRow]) -> Iterator[Chunk]:
-    """Rows in pieces of CHUNK."""
+    """Rows in pieces of CHUNK; a thread converts the next piece while the database is busy with this one."""
+    coming = _converted(converter, rows)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        ahead = thread.submit(next, coming, None)
+        while (chunk := ahead.result()) is not None:
+            ahead = thread.submit(next, coming, None)
+            yield chunk
+
+
+def _converted(converter: Converter, rows: Iterable[TableRow]) -> Iterator[Chunk]:
     waiting = iter(rows)
     while piece := list(islice(waiting, CHUNK)):
         chunk = Chunk(len(piece))
@@ -107,6 +118,28 @@ class Tally:
             return []
         detail = f"A row with this external id exists, with another {', '.join(landed.differences)}; it was left as is."
         return [self._converter.problem(number, "external_id", "duplicate_differs", detail)]
+
+
+class SeenIds:
+    """Which external ids a file has had: a table of 64-bit hashes, sixteen bytes a row where a set takes seventy."""
+
+    def __init__(self, rows: int) -> None:
+        size = 1 << (2 * rows + 1).bit_length()
+        self._table, self._mask = array("Q", bytes(8 * size)), size - 1
+
+    def add(self, identity: str) -> bool:
+        """Whether it was seen before; it is from now on."""
+        key = hash(identity) & _64_BITS or 1
+        place = key & self._mask
+        while (held := self._table[place]) != key:
+            if not held:
+                self._table[place] = key
+                return False
+            place = (place + 1) & self._mask
+        return True
+
+
+_64_BITS: Final = (1 << 64) - 1
 
 
 def save_problems(batch: ImportBatch, problems: Iterable[RowProblem]) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from revenues.imports.tables import UnreadableTable
 from revenues.models import ImportBatch, ImportPart, ImportStatus
 
-PART_BYTES: Final = 1 << 20
+PART_BYTES: Final = 1 << 18
 PURGED: Final = 200
 """Parts that one statement deletes."""
 

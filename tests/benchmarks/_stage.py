@@ -1,6 +1,7 @@
 """What a benchmark over HTTP runs on: a database of its own, gunicorn on it, and clients that cost little."""
 
 import http.client
+import json
 import os
 import secrets
 import socket
@@ -163,3 +164,11 @@ def stage() -> Iterator[Stage]:
         yield made
     finally:
         made.drop()
+
+
+def measured(made: Stage, module: str, rows: int) -> dict[str, float]:
+    """What a benchmark measured in a process of its own, so that its memory is its alone."""
+    command = [sys.executable, "-m", module, str(rows)]
+    done = subprocess.run(command, env=made.environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, float] = json.loads(done.stdout.strip().rpartition("\n")[2])
+    return figures
