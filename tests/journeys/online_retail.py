@@ -7,7 +7,8 @@ assigns each customer to one of 20, and lines without a customer have no partner
 import csv
 import gzip
 import hashlib
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -50,9 +51,9 @@ class Line:
 
 
 def read_lines() -> Iterator[Line]:
-    """Every line of the file, in its order."""
+    """Every line of the file, in its order, known by its invoice and its row, the header being row 1."""
     with gzip.open(FILE, "rt", encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 1):
+        for number, row in enumerate(csv.DictReader(file), 2):
             yield Line(
                 external_id=f"{row['InvoiceNo']}-{number}",
                 product=row["StockCode"],
@@ -63,6 +64,31 @@ def read_lines() -> Iterator[Line]:
                 customer=row["CustomerID"],
                 territory=row["Country"],
             )
+
+
+def file_with_partners(lines: Sequence[Line]) -> bytes:
+    """The file, unpacked, with a column more: the partner of each line."""
+    out = io.StringIO(newline="")
+    with gzip.open(FILE, "rt", encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        writer = csv.writer(out)
+        writer.writerow([*next(rows), "Partner"])
+        writer.writerows([*row, line.partner] for row, line in zip(rows, lines, strict=True))
+    return out.getvalue().encode()
+
+
+MAPPING = {
+    "external_revenue_id": {"columns": ["InvoiceNo", "#"], "separator": "-"},
+    "transaction_date": "InvoiceDate",
+    "amount": {"multiply": ["Quantity", "UnitPrice"]},
+    "currency": {"value": "GBP"},
+    "external_product_id": "StockCode",
+    "partner_external_id": "Partner",
+    "customer_id": "CustomerID",
+    "territory": "Country",
+    "metadata_quantity": {"column": "Quantity", "type": "number"},
+}
+"""What the file's columns mean."""
 
 
 def is_seasonal(description: str) -> bool:

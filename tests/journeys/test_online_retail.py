@@ -1,5 +1,6 @@
-"""209,029 real invoice lines over HTTP: revenue in, every payee's amount out, to the penny."""
+"""209,029 real invoice lines, as JSON and as a file: revenue in, every payee's amount out, to the penny."""
 
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,11 +15,13 @@ import pytest
 from alliantra.api.renderers import encode
 from tests.journeys.online_retail import (
     FILE,
+    MAPPING,
     PARTNERS,
     PAYEES,
     TERMS,
     Line,
     distribute,
+    file_with_partners,
     is_seasonal,
     read_lines,
     scope_of,
@@ -101,6 +104,7 @@ def outcomes(client: httpx.Client, path: str, batch: Sequence[dict[str, Any]]) -
     """What became of each record of a batch."""
     results = send(client, "POST", path, {"records": batch})["data"]
     assert [result["index"] for result in results] == list(range(len(batch)))
+    assert not any(result["response"]["data"].get("differences") for result in results if result["success"])
     return Counter(
         (result["status"], result["response"]["data"]["outcome"])
         if result["success"]
@@ -120,12 +124,16 @@ def calculated(client: httpx.Client, document: dict[str, Any]) -> Any:
     return run
 
 
+def workspace_client(running: Installation, slug: str) -> httpx.Client:
+    """A client of a new workspace."""
+    running.manage("create_workspace", "--slug", slug, "--base-currency", "GBP", "--timezone", "Europe/London")
+    return running.client(running.manage("issue_api_key", "--workspace", slug, "--permissions", "all"))
+
+
 def test_every_payees_total_equals_an_independent_recomputation(running: Installation) -> None:
-    running.manage("create_workspace", "--slug", "retail", "--base-currency", "GBP", "--timezone", "Europe/London")
-    key = running.manage("issue_api_key", "--workspace", "retail", "--permissions", "all")
     lines = list(read_lines())
     assert len(lines) == LINES
-    with running.client(key) as client:
+    with workspace_client(running, "retail") as client:
         set_up(client, lines)
         assert post_lines(client, lines) == {
             (201, "created"): LINES - ZERO_LINES,
@@ -137,6 +145,59 @@ def test_every_payees_total_equals_an_independent_recomputation(running: Install
             (422, "amount_sign"): ZERO_LINES,
         }
         assert client.get("/api/v1/revenues").json()["meta"]["total"] == LINES - ZERO_LINES
+
+
+def test_the_file_as_an_import_gives_the_same_rows_and_totals(running: Installation) -> None:
+    lines = list(read_lines())
+    with workspace_client(running, "retail-file") as client:
+        set_up(client, lines)
+        previewed = imported_to(client, upload(client, lines), "ready")
+        counts = {"importable": LINES - ZERO_LINES, "left_out": ZERO_LINES, "failed": 0, "skipped_duplicate": 0}
+        assert previewed["counts"].items() >= {**counts, "rows": LINES, "created": 0}.items()
+        send(client, "POST", f"/api/v1/imports/{previewed['id']}/confirm", {})
+        receipt = imported_to(client, previewed["id"], "completed")
+        assert receipt["counts"].items() >= {**counts, "rows": LINES, "created": LINES - ZERO_LINES}.items()
+        assert receipt["left_out_reasons"] == {"zero_amount": ZERO_LINES}
+        assert receipt["totals"] == previewed["totals"] == totals_by_type(lines)
+        check_the_run(client, lines)
+        assert post_lines(client, lines) == {
+            (200, "skipped_duplicate"): LINES - ZERO_LINES,
+            (422, "amount_sign"): ZERO_LINES,
+        }
+        again = imported_to(client, upload(client, lines), "ready")
+        assert (again["counts"]["importable"], again["counts"]["skipped_duplicate"]) == (0, LINES - ZERO_LINES)
+
+
+def upload(client: httpx.Client, lines: Sequence[Line]) -> str:
+    """Id of the import of the file."""
+    files = {"file": ("online-retail.csv", file_with_partners(lines), "text/csv")}
+    answer = client.post("/api/v1/imports", files=files, data={"mapping": json.dumps(MAPPING)})
+    assert answer.status_code == 201, answer.text[:500]
+    identity: str = answer.json()["data"]["id"]
+    return identity
+
+
+def imported_to(client: httpx.Client, identity: str, status: str) -> Any:
+    """The import, once a worker has brought it that far; its progress never goes back."""
+    seen, deadline = 0, time.monotonic() + 300
+    while time.monotonic() < deadline:
+        batch = client.get(f"/api/v1/imports/{identity}").json()["data"]
+        if batch["status"] not in {"analysing", "importing"}:
+            assert batch["status"] == status, batch["failure_reason"] or batch["findings"]
+            return batch
+        assert batch["progress"] >= seen
+        seen = batch["progress"]
+        time.sleep(0.5)
+    raise AssertionError(f"The import is not {status} yet.")
+
+
+def totals_by_type(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """What the rows of the file add up to."""
+    found = []
+    for kind in ("refund", "sale"):
+        amounts = [line.amount for line in lines if line.amount and line.type == kind]
+        found.append({"type": kind, "currency": "GBP", "rows": len(amounts), "amount": f"{sum(amounts):.3f}"})
+    return found
 
 
 def set_up(client: httpx.Client, lines: Sequence[Line]) -> None:
