@@ -9,7 +9,7 @@ PRODUCTION = ENVIRONMENT=production SECRET_KEY=$$($(VENV) -c 'import secrets; pr
 	ALLOWED_HOSTS=alliantra.example DATABASE_URL=postgresql://alliantra@db.example/alliantra REDIS_URL=redis://redis.example/0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test check bench lock clean install install-dev
+.PHONY: help run test check bench fuzz lock clean install install-dev
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: .venv/.dev ## Run the benchmarks, or ARGS="ingestion calculation" of them
 install: .venv/.base ## Install what running needs
 
 install-dev: .venv/.dev ## Install what testing and checking need
+
+fuzz: .venv/.dev ## Send the payout API many requests made from its document: ARGS="--examples 1000 --path imports"
+	@$(VENV) -m tests.fuzzing $(ARGS)
 
 COMPILER = $(shell command -v uv >/dev/null && echo "uv pip compile --universal --python-version 3.11" \
 	|| echo "$(PYTHON) -m piptools compile --strip-extras")

@@ -1,6 +1,7 @@
 """Serializer fields that take exactly the documented JSON type, and write the documented form."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -66,14 +67,18 @@ class BooleanField(_Coded, serializers.BooleanField):
 
 
 class ChoiceField(_Coded, serializers.ChoiceField):
-    """One of the documented strings."""
+    """One of the documented strings; `written` are those that can be sent, if others can only be answered."""
+
+    def __init__(self, choices: Sequence[str], *, written: Sequence[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        self.written = tuple(choices if written is None else written)
 
     def to_internal_value(self, data: Any) -> str:
         """The choice."""
         if not isinstance(data, str):
             self.refuse("invalid_type", "Expected a string.")
-        if data not in self.choices:
-            self.refuse("invalid_choice", f"Expected one of {', '.join(self.choices)}.")
+        if data not in self.written:
+            self.refuse("invalid_choice", f"Expected one of {', '.join(self.written)}.")
         return data
 
 
@@ -214,11 +219,16 @@ class DateField(_Coded):
         return value.isoformat()
 
 
-def parse_date(text: str) -> date:
-    """A date between the first and last year that the product covers. Raises ValueError."""
+def read_date(text: str) -> date:
+    """A date in exactly the documented form. Raises ValueError."""
     if not DATE_PATTERN.fullmatch(text):
         raise ValueError(text)
-    day = date.fromisoformat(text)
+    return date.fromisoformat(text)
+
+
+def parse_date(text: str) -> date:
+    """A date between the first and last year that the product covers. Raises ValueError."""
+    day = read_date(text)
     if not FIRST_YEAR <= day.year < LAST_YEAR:
         raise ValueError(text)
     return day
@@ -245,7 +255,8 @@ class CurrencyField(_Coded):
     {
         "type": "object",
         "maxProperties": METADATA_KEYS,
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
+        "propertyNames": {"minLength": 1, "maxLength": METADATA_KEY_LENGTH},
+        "additionalProperties": {"type": ["string", "number", "boolean"], "maxLength": METADATA_TEXT_LENGTH},
     }
 )
 class MetadataField(_Coded):

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
-from alliantra.api.fields import parse_date
+from alliantra.api.fields import FIRST_YEAR, LAST_YEAR, read_date
 from alliantra.errors import DomainError
 
 
@@ -32,14 +32,15 @@ class _DateFormField(forms.Field):
         if value in self.empty_values:
             return None
         try:
-            return parse_date(value)
+            day = read_date(value)
         except ValueError as error:
             message = "Expected a date such as 2026-05-31."
             raise ValidationError(message) from error
+        return min(max(day, date(FIRST_YEAR, 1, 1)), date(LAST_YEAR, 1, 1))
 
 
 class DateFilter(django_filters.Filter):
-    """`2026-05-31`, nothing looser."""
+    """`2026-05-31`, nothing looser; a day before or after all that the product covers counts as the nearest."""
 
     field_class = _DateFormField
 

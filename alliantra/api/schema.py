@@ -10,8 +10,11 @@ from django_filters import ChoiceFilter
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
+from alliantra.api.closed import close_requests
 from alliantra.api.examples import add_examples
 from alliantra.api.filters import BooleanFilter, DateFilter, ReferenceFilter
+from alliantra.api.idempotency import KEY_LENGTH
+from alliantra.api.pagination import LAST_PAGE
 from alliantra.errors import FIELD_CODES, PROBLEMS
 from alliantra.upserts import Operation
 
@@ -74,7 +77,7 @@ _ALWAYS = (400, 401, 403, 414, 429, 503)
 _WITH_ID = (404,)
 _WITH_BODY = (409, 411, 413, 415, 422)
 _PAGING: Mapping[str, Schema] = {
-    "page": {"type": "integer", "minimum": 1, "default": 1},
+    "page": {"type": "integer", "minimum": 1, "maximum": LAST_PAGE, "default": 1},
     "per_page": {"type": "integer", "minimum": 1, "maximum": 100},
     "cursor": {"type": "string"},
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
@@ -163,7 +166,7 @@ class SurfaceSchema(AutoSchema):
         known = sorted(self.view.known_parameters())
         parameters += [{"name": name, "in": "query", "schema": self._query_schema(name)} for name in known]
         if self.method == "POST":
-            schema = {"type": "string", "minLength": 1, "maxLength": 255}
+            schema = {"type": "string", "maxLength": KEY_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"}
             parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
         if self._action() == "update":
             parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})
@@ -177,6 +180,18 @@ class SurfaceSchema(AutoSchema):
         return _filter_schema(filters[name]) if name in filters else dict(_PAGING[name])
 
     # -- bodies ----------------------------------------------------------------------------------
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:  # noqa: FBT001, FBT002
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        written = getattr(field, "written", None)
+        return {**schema, "enum": list(written)} if direction == "request" and written and "enum" in schema else schema
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        schema = super()._map_basic_serializer(serializer, direction)
+        if direction == "request":
+            for name in getattr(serializer, "answered_only", ()):
+                schema["properties"].pop(name, None)
+        return schema
 
     def _get_request_body(self, direction: Any = "request") -> Any:
         """Also for DELETE, where an action documents a body: drf-spectacular itself leaves those out."""
@@ -347,6 +362,7 @@ def _generated(surface: str) -> Schema:
     components = document.setdefault("components", {})
     for kind, entries in _COMPONENTS.items():
         components[kind] = {**components.get(kind, {}), **entries}
+    close_requests(document)
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
     add_examples(document, {operation["operationId"]: operation.pop(VALUES, {}) for operation in operations})
     return document

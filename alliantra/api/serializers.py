@@ -1,6 +1,6 @@
 """Base of every serializer: shape only, and nothing sent that is not documented."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -11,6 +11,8 @@ class StrictSerializer(serializers.Serializer):
     """Refuses unknown and read-only fields; `context["workspace"]` resolves references."""
 
     default_error_messages = {"invalid": "Expected an object."}
+    answered_only: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are never sent, and answered only where there is something to answer; others are `read_only`."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Parsed fields; every wrong place at once."""
@@ -30,7 +32,7 @@ class StrictSerializer(serializers.Serializer):
 
     def is_read_only(self, name: str) -> bool:
         """Whether the server sets a known field."""
-        return bool(self.fields[name].read_only)
+        return name in self.answered_only or bool(self.fields[name].read_only)
 
     def _stranger(self, name: str) -> list[serializers.ErrorDetail]:
         code = "read_only_field" if name in self.fields else "unknown_field"

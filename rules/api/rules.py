@@ -133,6 +133,8 @@ class KeptMembersField(serializers.Field):
 class AllocationSerializer(StrictSerializer):
     """What one recipient gets: `payee_id` or `payee_group_id`, and `percentage`, `fixed_amount` or `tiers`."""
 
+    answered_only = frozenset({"members"})
+
     payee_id = fields.IdField(max_length=100, required=False)
     payee_group_id = fields.IdField(max_length=100, required=False)
     members = KeptMembersField(required=False)
@@ -143,10 +145,6 @@ class AllocationSerializer(StrictSerializer):
     tiers = serializers.ListField(child=TierSerializer(), min_length=1, max_length=TIERS_LIMIT, required=False)
     cap_amount = StoredMoneyField(required=False, help_text="At most this much per run, in the run's currency.")
     floor_amount = StoredMoneyField(required=False, help_text="At least this much per run, in the run's currency.")
-
-    def is_read_only(self, name: str) -> bool:
-        """The members are kept, not sent; a field that is merely not always there cannot say so itself."""
-        return name == "members" or super().is_read_only(name)
 
     def to_representation(self, allocation: dict[str, Any]) -> dict[str, Any]:
         """Only what was said."""
@@ -160,7 +158,7 @@ class RuleSerializer(StrictSerializer):
     id = serializers.UUIDField(read_only=True)
     external_id = fields.TextField(max_length=200, allow_null=True, required=False)
     name = fields.TextField(max_length=200)
-    status = fields.ChoiceField(choices=RuleStatus.values, default=RuleStatus.ACTIVE)
+    status = fields.ChoiceField(choices=RuleStatus.values, written=sorted(services.TOGGLED), default=RuleStatus.ACTIVE)
     priority = fields.IntegerField(default=100, help_text="The highest number wins a row.")
     allocation_type = fields.ChoiceField(choices=AllocationType.values, default=AllocationType.FLAT)
     allocations = AllocationSerializer(many=True)
@@ -184,12 +182,6 @@ class RuleSerializer(StrictSerializer):
     version = serializers.IntegerField(read_only=True)
     created_at = fields.TimeField(read_only=True)
     updated_at = fields.TimeField(read_only=True)
-
-    def validate_status(self, status: str) -> str:
-        """Draft and archived are the console's."""
-        if status not in services.TOGGLED:
-            raise serializers.ValidationError("Expected active or inactive.", code="invalid_choice")
-        return status
 
     def to_representation(self, rule: Rule) -> dict[str, Any]:
         """The rule's identity and what its active version says."""

@@ -1,0 +1,81 @@
+"""Property-based tests of the HTTP surfaces from their own OpenAPI documents."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.journeys.server import TREE, Installation, installation
+
+FOLDER = Path(__file__).parent
+PER_COLLECTION = 3
+CSV = "external_revenue_id,transaction_date,amount,currency\nfile-{0},2026-05-0{0},10.00,USD\nbad-{0},?,x,USD\n"
+
+
+def fuzz(
+    folder: Path, *, examples: int, seed: int, path: str = "", capture: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Start an installation in `folder`, put records into it, and let Schemathesis at it."""
+    with installation(folder) as running:
+        workspace = running.manage("create_workspace", "--slug", "fuzzed", "--base-currency", "USD")
+        key = running.manage("issue_api_key", "--workspace", "fuzzed", "--permissions", "all")
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
+            *("run", f"{running.url}/api/v1/openapi.json", "-H", f"Authorization: Bearer {key}"),
+            *("--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
+            *("--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--generation-database", "none"),
+            *(("--include-path-regex", path) if path else ()),
+        ]
+        environment = {
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "tests.fuzzing.hooks",
+            "PYTHONPATH": str(TREE),
+            "FUZZ_IDS": json.dumps({"workspaces": [workspace], **seeded(running, key)}),
+        }
+        return subprocess.run(command, cwd=folder, env=environment, check=False, text=True, capture_output=capture)
+
+
+def seeded(running: Installation, key: str) -> dict[str, list[str]]:
+    """Collection → ids of records that requests can speak of."""
+    numbers = range(1, PER_COLLECTION + 1)
+    with running.client(key) as client:
+        ids = {"partners": partners(client), "payees": [], "imports": []}
+        for number in numbers:
+            ids["payees"].append(created(client, "payees", {"external_id": f"payee-{number}", "name": f"P{number}"}))
+            file = {"file": (f"{number}.csv", CSV.format(number).encode(), "text/csv")}
+            ids["imports"].append(client.post("/api/v1/imports", files=file).json()["data"]["id"])
+        for number, payee in zip(numbers, ids["payees"], strict=True):
+            for collection, body in records(number, payee).items():
+                ids.setdefault(collection, []).append(created(client, collection, body))
+        return ids
+
+
+def partners(client: httpx.Client) -> list[str]:
+    """Ids of partners."""
+    sent = {"records": [{"external_id": f"partner-{number}", "name": f"P{number}"} for number in range(PER_COLLECTION)]}
+    answer = client.post("/v1/partners/import", json=sent).json()
+    return [result["response"]["data"]["id"] for result in answer["data"]]
+
+
+def records(number: int, payee: str) -> dict[str, dict[str, Any]]:
+    """One record of each collection."""
+    return {
+        "products": {"external_id": f"sku-{number}", "name": f"Product {number}"},
+        "revenue-sources": {"external_id": f"source-{number}", "name": f"Source {number}"},
+        "revenues": {"external_id": f"sale-{number}", "type": "sale", "amount": "10.00", "currency": "USD"},
+        "payee-groups": {"name": f"Group {number}", "members": [{"payee_id": payee, "weight": 1}]},
+        "rules": {"name": f"Rule {number}", "allocations": [{"payee_id": payee, "percentage": 5}]},
+        "calculation-runs": {"period_start": "2026-05-01", "period_end": "2026-05-31", "currency": "USD"},
+    }
+
+
+def created(client: httpx.Client, collection: str, body: dict[str, Any]) -> str:
+    """Id of a record."""
+    answer = client.post(f"/api/v1/{collection}", json=body)
+    assert answer.status_code == 201, answer.text
+    identity: str = answer.json()["data"]["id"]
+    return identity
