@@ -96,14 +96,14 @@ class MappingField(serializers.Field):
 
 
 class ImportChangeSerializer(StrictSerializer):
-    """How the file is read; only what is sent changes."""
+    """How the file is read; only what is sent changes. An option that is null is found out from the file again."""
 
     template = fields.ChoiceField(choices=[AUTO, *TEMPLATES], required=False)
     mapping = MappingField(required=False)
-    currency = fields.TextField(max_length=3, required=False)
-    date_order = fields.ChoiceField(choices=list(DATE_ORDERS), required=False)
-    decimal_separator = fields.ChoiceField(choices=list(DECIMAL_SEPARATORS), required=False)
-    timezone = fields.TextField(max_length=64, required=False)
+    currency = fields.TextField(max_length=3, required=False, allow_null=True)
+    date_order = fields.ChoiceField(choices=list(DATE_ORDERS), required=False, allow_null=True)
+    decimal_separator = fields.ChoiceField(choices=list(DECIMAL_SEPARATORS), required=False, allow_null=True)
+    timezone = fields.TextField(max_length=64, required=False, allow_null=True)
 
 
 class ImportUploadSerializer(ImportChangeSerializer):

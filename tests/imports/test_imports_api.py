@@ -148,6 +148,19 @@ def test_problems_are_paged_filtered_and_taken_away_with_their_rows(api: ApiClie
     assert lines[-1][5] == "'=1"
 
 
+def test_an_option_is_taken_back_by_null(api: ApiClient) -> None:
+    batch = uploaded(
+        api, csv_bytes(["1", "31/05/2026", "2.50"], header=["external_revenue_id", "transaction_date", "amount"])
+    )
+    path = f"{IMPORTS}/{batch['id']}"
+    said = api.put(path, {"currency": "KWD", "decimal_separator": ",", "date_order": "mdy", "timezone": "Asia/Tokyo"})
+    assert said.json()["data"]["reading"] | {"date_order": "mdy", "currency": "KWD"} == said.json()["data"]["reading"]
+    taken_back = {"decimal_separator": None, "date_order": None, "timezone": None}
+    reading = api.put(path, taken_back).json()["data"]["reading"]
+    assert (reading["date_order"], reading["decimal_separator"], reading["currency"]) == ("dmy", ".", "KWD")
+    assert reading["timezone"] == "Europe/London"
+
+
 def test_a_mapping_is_overridden_until_it_is_right(api: ApiClient) -> None:
     header = ["Invoice No", "When", "Price", "Count", "Where", "Seats"]
     content = csv_bytes(
