@@ -34,6 +34,13 @@ class MoneyField(models.DecimalField):
         super().__init__(*args, **{"max_digits": 20, "decimal_places": STORED_DECIMALS, **kwargs})
 
 
+class SumField(models.DecimalField):
+    """A sum of amounts: numeric(30,6)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "max_digits": 30, "decimal_places": STORED_DECIMALS})
+
+
 class PercentageField(models.DecimalField):
     """A percentage between 0 and 100 with up to six decimals."""
 

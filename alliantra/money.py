@@ -6,7 +6,7 @@ Amounts are Decimals with at most six decimals. Nothing here knows Django, and n
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from types import MappingProxyType
 
 STORED_DECIMALS = 6
@@ -50,6 +50,11 @@ def quantize(amount: Decimal, currency: str) -> Decimal:
     Raises KeyError for an unknown currency.
     """
     return CONTEXT.plus(CONTEXT.quantize(amount, _QUANTA[currency]))
+
+
+def round_down(amount: Decimal, currency: str) -> Decimal:
+    """`amount`, at least zero, without what is smaller than the currency's minor unit."""
+    return CONTEXT.plus(amount.quantize(_QUANTA[currency], rounding=ROUND_DOWN, context=CONTEXT))
 
 
 def percentage_of(amount: Decimal, percentage: Decimal) -> Decimal:

@@ -1,6 +1,6 @@
 """The body of the job that calculates a run: claim, stream, evaluate, write, check, commit at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -13,15 +13,17 @@ from alliantra.money import CONTEXT
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.work import ATTEMPTS_LIMIT, LeaseLost, claim, settle
-from rules.compilation import NotCalculable, fallbacks_of, versions_in_force
+from rules.compilation import Pinned, pinned_now
 from rules.engine.allocation import SumMismatch
 from rules.engine.digest import RunDigest
-from rules.engine.evaluation import Evaluator, Totals
-from rules.engine.inputs import RuleVersion
-from rules.ledger import LedgerStream
+from rules.engine.evaluation import Evaluation, Outcome, Totals
+from rules.engine.ruleset import RuleSet
+from rules.history import History, accumulators, lock_settlement
+from rules.ledger import LedgerStream, Reads
 from rules.models import CalculationRun, RunStatus
 from rules.progress import progress_of
 from rules.results import Results, StoredSums, delete_results
+from rules.sales import SaleFinder
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +47,7 @@ def calculate(run_id: UUID) -> None:
         log.warning("run.lease_lost", run_id=str(run.pk))
     except (OperationalError, InterfaceError):
         raise
-    except (SumMismatch, NotCalculable) as error:
+    except SumMismatch as error:
         _fail(run, str(error))
     except Exception as error:
         log.exception("run.failed", run_id=str(run.pk))
@@ -65,7 +67,7 @@ def _attempt(run: CalculationRun) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         delete_results(run)
-        calculation = Calculation(run, versions_in_force(run.workspace))
+        calculation = Calculation(run, pinned_now(run.workspace))
         for done in calculation.steps():
             progress.report(done, calculation.stream.count)
         progress.report(calculation.totals.rows, calculation.stream.count, is_due=True)
@@ -75,35 +77,72 @@ def _attempt(run: CalculationRun) -> None:
 class Calculation:
     """A run under way: the engine on one side, the tables on the other."""
 
-    def __init__(self, run: CalculationRun, versions: list[RuleVersion]) -> None:
+    def __init__(self, run: CalculationRun, pinned: Pinned) -> None:
         self.run = run
-        self.evaluator = Evaluator(versions, fallbacks_of(run.workspace))
+        self.pinned = pinned
+        self.snapshot_at = now()
+        self.history = History.of(run)
+        rules = pinned.rule_set(run.workspace)
+        earlier = _earlier_rules(run, self.history)
+        self.evaluation = Evaluation(
+            rules,
+            run_id=str(run.pk),
+            zone=run.workspace.zone,
+            accumulators=accumulators(run),
+            earlier=earlier,
+            settled=self.history.settled,
+        )
         self.totals = Totals()
-        self.stream = LedgerStream(
-            run,
-            with_metadata=any(version.scope.metadata for version in versions),
-            with_tags=any(version.scope.product_tags for version in versions),
-            with_customers=any(version.first_days_of_customer is not None for version in versions),
-        )
-        self.digest = RunDigest(
-            period_start=run.period_start,
-            period_end=run.period_end,
-            currency=run.currency,
-            source_ids=None if run.revenue_source_ids is None else map(str, run.revenue_source_ids),
-            versions=self.evaluator.index.versions,
-            fallbacks=self.evaluator.fallbacks,
-        )
+        reads = Reads.of(version for each in (rules, *earlier.values()) for version in each.versions)
+        self.stream = LedgerStream(run, self.history, reads)
+        self.digest = begun_digest(run, rules, earlier)
+        self._sales = SaleFinder(run, self.history, reads)
         self._results = Results(run)
 
     def steps(self) -> Iterable[int]:
         """Calculate and write chunk by chunk; gives the rows done so far."""
         for chunk in self.stream.chunks():
-            outcomes = list(self.evaluator.evaluate_all(chunk))
-            self.digest.add(outcomes)
-            for outcome in outcomes:
-                self.totals.add(outcome)
-            self._results.write(outcomes)
+            self._take(self.evaluation.evaluate_all(chunk, self._sales.sales_of(chunk)))
             yield self.totals.rows
+        if left := list(self.evaluation.finish()):
+            self._take(left)
+        adjustments = self.evaluation.adjustments()
+        for line in adjustments:
+            self.totals.adjust(line.amount)
+        self.digest.add_adjustments(adjustments)
+        self._results.write_adjustments(adjustments)
+        self._results.write_accumulators(self.evaluation.accumulators)
+
+    def _take(self, evaluated: Iterable[Outcome]) -> None:
+        outcomes = list(evaluated)
+        self.digest.add(outcomes)
+        for outcome in outcomes:
+            self.totals.add(outcome)
+        self._results.write(outcomes)
+
+
+def _earlier_rules(run: CalculationRun, history: History) -> dict[str, RuleSet]:
+    """The rules of each locked run that rows came late for."""
+    missed = {run_id for run_id in history.visitors.values() if run_id is not None}
+    return {
+        str(other.pk): Pinned(**other.pinned).rule_set(run.workspace)
+        for other in history.locked
+        if str(other.pk) in missed
+    }
+
+
+def begun_digest(run: CalculationRun, rules: RuleSet, earlier: Mapping[str, RuleSet]) -> RunDigest:
+    """The digest of a run before its first row."""
+    digest = RunDigest(
+        period_start=run.period_start,
+        period_end=run.period_end,
+        currency=run.currency,
+        source_ids=None if run.revenue_source_ids is None else map(str, run.revenue_source_ids),
+        rules=rules,
+    )
+    for run_id, missed in sorted(earlier.items()):
+        digest.add_earlier(run_id, missed)
+    return digest
 
 
 def checked_sums(calculation: Calculation) -> dict[str, Any]:
@@ -125,14 +164,25 @@ def checked_sums(calculation: Calculation) -> dict[str, Any]:
         "difference": difference,
         "holds": difference == 0 and totals.difference == 0 and stored.items == totals.items,
     }
-    if not (rows["holds"] and run["holds"]):
-        raise SumMismatch(f"The sums do not hold: rows {rows}, run {run}.")
-    return {"rows": rows, "run": run}
+    adjustments = {
+        "lines": stored.adjustments,
+        "adjustments_total": stored.adjustments_total,
+        "holds": stored.adjustments_total == totals.adjustments,
+    }
+    if not (rows["holds"] and run["holds"] and adjustments["holds"]):
+        raise SumMismatch(f"The sums do not hold: rows {rows}, run {run}, adjustments {adjustments}.")
+    return {"rows": rows, "run": run, "adjustments": adjustments}
 
 
 def _finish(run: CalculationRun, calculation: Calculation) -> None:
-    """Figures onto the run, in the transaction of its items. Raises SumMismatch or LeaseLost."""
+    """Figures onto the run, in the transaction of its items. Raises SumMismatch or LeaseLost.
+
+    A run that was locked meanwhile may have taken rows of this one: then it is stale from the start.
+    """
     totals = calculation.totals
+    lock_settlement(run.workspace)
+    seen = {other.pk for other in calculation.history.locked}
+    locked = CalculationRun.objects.in_workspace(run.workspace).locked().filter(currency=run.currency)
     figures = {
         "rows": totals.rows,
         "items_count": totals.items,
@@ -140,10 +190,19 @@ def _finish(run: CalculationRun, calculation: Calculation) -> None:
         "allocated_total": totals.allocated,
         "remainder_total": totals.remainder,
         "exceptions_total": totals.exceptions,
+        "adjustments_total": totals.adjustments,
+        "visiting_rows": len(calculation.history.visitors),
         "checks": checked_sums(calculation),
         "digest": calculation.digest.hexdigest(),
     }
-    done = {"rows_done": totals.rows, "rows_expected": totals.rows, "calculated_at": now()}
+    done = {
+        "rows_done": totals.rows,
+        "rows_expected": totals.rows,
+        "calculated_at": now(),
+        "snapshot_at": calculation.snapshot_at,
+        "pinned": calculation.pinned._asdict(),
+        "is_stale": locked.exclude(pk__in=seen).exists(),
+    }
     settle(run, status=RunStatus.CALCULATED, failure_reason="", **figures, **done)
     audit.record(Actor.system(run.workspace), "run.calculated", run, after=audit.jsonable(figures))
 

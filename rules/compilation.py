@@ -3,32 +3,27 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from alliantra.workspaces.models import Workspace
 from partners.models import Payee, PayeeGroup, PayeeStatus
 from rules.engine.conditions import Condition, Operator, typed
-from rules.engine.evaluation import Fallbacks
-from rules.engine.inputs import DIMENSIONS, Allocation, Fallback, Member, RuleVersion, Scope
-from rules.models import Rule
+from rules.engine.inputs import (
+    DIMENSIONS,
+    Allocation,
+    Fallback,
+    Member,
+    RuleVersion,
+    Scope,
+    Tier,
+    Tiering,
+    TierMeasure,
+    TierMode,
+    TierWindow,
+)
+from rules.engine.ruleset import Fallbacks, RuleSet
+from rules.models import AllocationType, Rule
 from rules.models import RuleVersion as StoredVersion
-
-NOT_CALCULATED = {"tiers", "fixed_amount", "cap_amount", "floor_amount"}
-
-
-class NotCalculable(Exception):
-    """A rule says something that this version of the product does not calculate."""
-
-
-def versions_in_force(workspace: Workspace) -> list[RuleVersion]:
-    """The active version of each rule whose status is active. Raises NotCalculable."""
-    stored = active_versions(workspace)
-    for version in stored:
-        for share in version.allocations:
-            if others := sorted(share.keys() & NOT_CALCULATED):
-                message = f"{version} has {others[0].replace('_', ' ')}, which is not calculated yet."
-                raise NotCalculable(message)
-    return compiled(stored, workspace)
 
 
 def active_versions(workspace: Workspace) -> list[StoredVersion]:
@@ -43,11 +38,49 @@ def active_versions(workspace: Workspace) -> list[StoredVersion]:
 def compiled(versions: Iterable[StoredVersion], workspace: Workspace) -> list[RuleVersion]:
     """Versions, fetched with their rules, as the engine takes them; one query for all payees."""
     versions = list(versions)
+    keys = split_keys_of(versions, workspace)
+    return [_version(version, workspace, keys) for version in versions]
+
+
+def split_keys_of(versions: Iterable[StoredVersion], workspace: Workspace) -> dict[str, str]:
+    """Id → what ties are broken by, of every payee and group that the versions name."""
     shares = [share for version in versions for share in version.allocations]
     keys = _split_keys(Payee, {member["payee_id"] for share in shares for member in _members(share)}, workspace)
     groups = {share["payee_group_id"] for share in shares if "payee_group_id" in share}
-    keys |= _split_keys(PayeeGroup, groups, workspace)
-    return [_version(version, workspace, keys) for version in versions]
+    return keys | _split_keys(PayeeGroup, groups, workspace)
+
+
+class Pinned(NamedTuple):
+    """What a calculation was made by beside its rows, in the form in which a run keeps it."""
+
+    versions: list[str]
+    split_keys: dict[str, str]
+    fallbacks: dict[str, dict[str, list[str]]]
+
+    def rule_set(self, workspace: Workspace) -> RuleSet:
+        """The same rules again, whatever was changed since."""
+        stored = StoredVersion.objects.in_workspace(workspace).filter(pk__in=self.versions).select_related("rule")
+        versions = [_version(version, workspace, self.split_keys) for version in stored]
+        by_hint, by_partner = (
+            {name: Fallback(payee, key, Decimal(percentage)) for name, (payee, key, percentage) in found.items()}
+            for found in (self.fallbacks["by_hint"], self.fallbacks["by_partner"])
+        )
+        return RuleSet(versions, Fallbacks(by_hint, by_partner))
+
+
+def pinned_now(workspace: Workspace) -> Pinned:
+    """The rules in force and the fallbacks, as they are at this moment."""
+    versions = active_versions(workspace)
+    fallbacks = fallbacks_of(workspace)
+    return Pinned(
+        [str(version.pk) for version in versions],
+        split_keys_of(versions, workspace),
+        {"by_hint": _stored_fallbacks(fallbacks.by_hint), "by_partner": _stored_fallbacks(fallbacks.by_partner)},
+    )
+
+
+def _stored_fallbacks(found: Mapping[str, Fallback]) -> dict[str, list[str]]:
+    return {name: [each.payee_id, each.split_key, str(each.percentage)] for name, each in sorted(found.items())}
 
 
 def fallbacks_of(workspace: Workspace) -> Fallbacks:
@@ -86,7 +119,25 @@ def _allocation(share: Mapping[str, Any], split_keys: Mapping[str, str]) -> Allo
         for member in _members(share)
     )
     recipient = share.get("payee_group_id") or share["payee_id"]
-    return Allocation(split_keys[recipient], members, Decimal(share.get("percentage", 0)))
+    return Allocation(
+        split_keys[recipient],
+        members,
+        percentage=Decimal(share.get("percentage", 0)),
+        fixed_amount=_amount(share, "fixed_amount"),
+        tiers=tuple(Tier(Decimal(tier["from"]), Decimal(tier["percentage"])) for tier in share.get("tiers", ())),
+        cap_amount=_amount(share, "cap_amount"),
+        floor_amount=_amount(share, "floor_amount"),
+    )
+
+
+def _amount(share: Mapping[str, Any], name: str) -> Decimal | None:
+    return Decimal(share[name]) if name in share else None
+
+
+def _tiering(version: StoredVersion) -> Tiering | None:
+    if version.allocation_type != AllocationType.TIERED:
+        return None
+    return Tiering(TierMode(version.tier_mode), TierMeasure(version.tier_measure), TierWindow(version.tier_window))
 
 
 def _version(version: StoredVersion, workspace: Workspace, split_keys: Mapping[str, str]) -> RuleVersion:
@@ -102,6 +153,7 @@ def _version(version: StoredVersion, workspace: Workspace, split_keys: Mapping[s
         scope=compiled_scope(version.scope),
         allocations=tuple(_allocation(share, split_keys) for share in version.allocations),
         first_days_of_customer=version.first_days_of_customer,
+        tiering=_tiering(version),
     )
 
 

@@ -1,6 +1,6 @@
 """The ledger rows of a run, streamed in the order of calculation from one snapshot."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,8 @@ from django.db.models import Count, DateTimeField, F, Func, OuterRef, QuerySet, 
 from django.db.models.functions import Cast, Coalesce, Collate
 
 from revenues.models import RevenueEvent, RevenueType
-from rules.engine.inputs import Row
+from rules.engine.inputs import Row, RuleVersion
+from rules.history import History
 from rules.models import CalculationRun
 
 CHUNK = 5_000
@@ -21,8 +22,22 @@ ZERO = Decimal(0)
 OCCURRED_AT = Row._fields.index("occurred_at")
 
 
-def rows_of(run: CalculationRun) -> QuerySet[RevenueEvent]:
-    """Rows that move money in the run's currency, occurred in its period, from its sources."""
+def rows_of(run: CalculationRun, history: History) -> QuerySet[RevenueEvent]:
+    """Rows that move money in the run's currency, from its sources, and in no locked run.
+
+    They occurred in its period; or they came late for a locked run; or no rule took them in one.
+    """
+    rows = within(run)
+    if history.may_share_rows(run):
+        rows = history.not_consumed(rows)
+    if not history.visitors:
+        return rows
+    visitors = RevenueEvent.objects.in_workspace(run.workspace).filter(pk__in=list(history.visitors))
+    return rows | visitors
+
+
+def within(run: CalculationRun) -> QuerySet[RevenueEvent]:
+    """Rows that occurred in the run's period, in its currency, from its sources."""
     rows = RevenueEvent.objects.in_workspace(run.workspace).with_amount().filter(currency=run.currency)
     rows = rows.occurred_between(run.workspace, run.period_start, run.period_end)
     if run.revenue_source_ids is not None:
@@ -39,23 +54,44 @@ class LedgerStream:
     """
 
     run: CalculationRun
-    with_metadata: bool
-    with_tags: bool
-    with_customers: bool = False
+    history: History
+    reads: "Reads"
     count: int = field(default=0, init=False)
     total: Decimal = field(default=ZERO, init=False)
 
     def chunks(self) -> Iterator[list[Row]]:
         """At most CHUNK rows at a time; `count` and `total` are known before the first is given."""
-        rows = iter(self._selected().iterator(chunk_size=CHUNK))
+        selected = rows_of(self.run, self.history)
+        ordered = selected.order_by("occurred_at", "source_id", Collate("external_id", "C"))
+        figures = (_one_figure(selected, Count("*")), _one_figure(selected, Sum("amount")))
+        rows = iter(ordered.values_list(*self.reads.columns(), *figures).iterator(chunk_size=CHUNK))
+        zone = self.run.workspace.zone
         while chunk := list(islice(rows, CHUNK)):
             *_, self.count, self.total = chunk[0]
-            yield [_row(values, self.run.workspace.zone) for values in chunk]
+            yield [self.reads.row(values[:-2], zone, self.history.late_for(values[0])) for values in chunk]
 
-    def _selected(self) -> QuerySet[Any, tuple[Any, ...]]:
-        """Columns as Row declares them, ids as text, then the sums."""
-        rows = rows_of(self.run)
-        return rows.order_by("occurred_at", "source_id", Collate("external_id", "C")).values_list(
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Which columns the rules of a calculation need of a row."""
+
+    with_metadata: bool
+    with_tags: bool
+    with_customers: bool
+
+    @classmethod
+    def of(cls, versions: Iterable[RuleVersion]) -> "Reads":
+        """What these versions look at."""
+        versions = list(versions)
+        return cls(
+            with_metadata=any(version.scope.metadata for version in versions),
+            with_tags=any(version.scope.product_tags for version in versions),
+            with_customers=any(version.first_days_of_customer is not None for version in versions),
+        )
+
+    def columns(self) -> list[Any]:
+        """Columns as Row declares them, ids as text."""
+        return [
             _text("id"),
             _text("source_id"),
             "external_id",
@@ -71,9 +107,14 @@ class LedgerStream:
             F("metadata") if self.with_metadata else Value(None, output_field=TextField()),
             "payee_hint",
             first_sale_of_customer() if self.with_customers else Value(None, output_field=DateTimeField()),
-            _one_figure(rows, Count("*")),
-            _one_figure(rows, Sum("amount")),
-        )
+            "original_external_id",
+        ]
+
+    def row(self, values: tuple[Any, ...], zone: ZoneInfo, late_for: str | None = None) -> Row:
+        """A row from the columns."""
+        *columns, tags, metadata, hint, first_sale, original = values
+        day = None if first_sale is None else _days_between(first_sale, columns[OCCURRED_AT], zone)
+        return Row._make((*columns, tuple(tags or ()), metadata or {}, hint, day, original, late_for))
 
 
 def first_sale_of_customer() -> Subquery:
@@ -82,12 +123,6 @@ def first_sale_of_customer() -> Subquery:
         workspace=OuterRef("workspace"), customer_id=OuterRef("customer_id"), type=RevenueType.SALE
     )
     return Subquery(sales.exclude(customer_id="").order_by("occurred_at").values("occurred_at")[:1])
-
-
-def _row(values: tuple[Any, ...], zone: ZoneInfo) -> Row:
-    *columns, tags, metadata, hint, first_sale, _, _ = values
-    day = None if first_sale is None else _days_between(first_sale, columns[OCCURRED_AT], zone)
-    return Row._make((*columns, tuple(tags or ()), metadata or {}, hint, day))
 
 
 def _days_between(first: datetime, then: datetime, zone: ZoneInfo) -> int:

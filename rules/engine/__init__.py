@@ -1,9 +1,13 @@
 """How ledger rows become amounts: pure calculation, no database. Begin with evaluation.py.
 
-evaluation.py   a row, its winner, what each payee gets; the sums that must hold
+evaluation.py   rows in order: winners, items, refunds of sales, exceptions; the sums that must hold
+ruleset.py      versions and fallbacks that apply together
 matching.py     which rows a rule version matches, and who wins among several
 conditions.py   comparing one metadata value
-allocation.py   the arithmetic of flat allocations
+allocation.py   the arithmetic of percentages and fixed amounts
+tiers.py        the arithmetic of bands, and what they measure
+refunds.py      taking back what a sale allocated
+bounds.py       caps, floors, and corrections of volume bands
 index.py        the same winners without testing every rule on every row
 conflicts.py    rules of equal priority that can match the same row
 explanation.py  every rule's fate for one row, in words that can be shown

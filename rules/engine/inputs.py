@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from rules.engine.conditions import Condition
@@ -18,6 +19,30 @@ DIMENSIONS: Mapping[str, str] = {
     "types": "type",
 }
 """Scope dimension → the field of a row it is compared with. The eighth dimension is metadata."""
+
+
+class TierMode(StrEnum):
+    """What a band's rate applies to: the part of the measure inside it, or everything once it is reached."""
+
+    GRADUATED = "graduated"
+    VOLUME = "volume"
+
+
+class TierMeasure(StrEnum):
+    """What is measured against the bands: net revenue, or how many sales."""
+
+    REVENUE = "revenue"
+    COUNT = "count"
+
+
+class TierWindow(StrEnum):
+    """After which time the measure starts at zero again."""
+
+    RUN = "run"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+    LIFETIME = "lifetime"
 
 
 class Row(NamedTuple):
@@ -39,6 +64,15 @@ class Row(NamedTuple):
     payee_hint: str = ""
     customer_day: int | None = None
     """Days since the day of the customer's first sale, in the workspace's zone; None without such a day."""
+    original_external_id: str = ""
+    """Of a refund: the external id of its sale, in the same source."""
+    late_for: str | None = None
+    """The locked run whose period the row arrived too late for, and whose rule versions apply to it."""
+
+    @property
+    def is_linked_refund(self) -> bool:
+        """Whether it takes back part of one sale."""
+        return bool(self.original_external_id) and self.type == "refund"
 
     @property
     def split_seed(self) -> str:
@@ -74,18 +108,38 @@ class Member:
     weight: Decimal = Decimal(1)
 
 
+class Tier(NamedTuple):
+    """A band: from `start` up to, not including, the next band's start, `percentage` applies."""
+
+    start: Decimal
+    percentage: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """One share of a rule: a percentage for a payee, or for the members of a group by weight."""
+    """One share of a rule, for a payee or for the members of a group by weight.
+
+    What it gets is a percentage, a fixed amount per sale, or tiers; per run at most `cap_amount` and at
+    least `floor_amount`.
+    """
 
     split_key: str
     members: tuple[Member, ...]
-    percentage: Decimal
+    percentage: Decimal = Decimal(0)
+    fixed_amount: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    cap_amount: Decimal | None = None
+    floor_amount: Decimal | None = None
 
     @classmethod
-    def to_payee(cls, payee_id: str, split_key: str, percentage: Decimal) -> "Allocation":
+    def to_payee(cls, payee_id: str, split_key: str, percentage: Decimal = Decimal(0), **terms: Any) -> "Allocation":
         """A share of one payee."""
-        return cls(split_key, (Member(payee_id, split_key),), percentage)
+        return cls(split_key, (Member(payee_id, split_key),), percentage, **terms)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether what it gets in one run has a cap or a floor."""
+        return self.cap_amount is not None or self.floor_amount is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +149,14 @@ class Fallback:
     payee_id: str
     split_key: str
     percentage: Decimal
+
+
+class Tiering(NamedTuple):
+    """How the bands of a tiered rule are measured and applied."""
+
+    mode: TierMode = TierMode.GRADUATED
+    measure: TierMeasure = TierMeasure.REVENUE
+    window: TierWindow = TierWindow.RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +173,5 @@ class RuleVersion:
     scope: Scope
     allocations: tuple[Allocation, ...]
     first_days_of_customer: int | None = None
+    tiering: Tiering | None = None
+    """How the bands of its allocations are measured; None for a rule without bands."""

@@ -18,6 +18,8 @@ class TieBreak(StrEnum):
     SPECIFICITY = "specificity"
     VALID_FROM = "valid_from"
     AGE = "age"
+    SALE = "sale"
+    """No comparison: the version that made the items of the refunded sale."""
     FALLBACK = "fallback"
     """No version at all: the percentage of the payee that the row leads to."""
 

@@ -1,5 +1,16 @@
-"""Payout rules with their versions, and calculation runs with everything they pinned."""
+"""Payout rules with their versions, and calculation runs with everything they pinned, and what follows from them."""
 
+from rules.models.results import (
+    AdjustmentKind,
+    CalculationAdjustment,
+    CalculationException,
+    CalculationItem,
+    CalculationItemQuerySet,
+    ExceptionCode,
+    ExceptionDecision,
+    TieBreak,
+    TierAccumulator,
+)
 from rules.models.rules import (
     AllocationType,
     Rule,
@@ -10,29 +21,40 @@ from rules.models.rules import (
     TierMode,
     TierWindow,
 )
-from rules.models.runs import (
-    CalculationException,
-    CalculationItem,
-    CalculationItemQuerySet,
-    CalculationRun,
-    ExceptionCode,
-    RunStatus,
-    TieBreak,
+from rules.models.runs import WITH_RESULTS, CalculationRun, RunStatus
+from rules.models.settlement import (
+    BalanceEntry,
+    Confirmation,
+    ConfirmationBatch,
+    Payout,
+    PayoutStatus,
+    Statement,
 )
 
 __all__ = [
+    "WITH_RESULTS",
+    "AdjustmentKind",
     "AllocationType",
+    "BalanceEntry",
+    "CalculationAdjustment",
     "CalculationException",
     "CalculationItem",
     "CalculationItemQuerySet",
     "CalculationRun",
+    "Confirmation",
+    "ConfirmationBatch",
     "ExceptionCode",
+    "ExceptionDecision",
+    "Payout",
+    "PayoutStatus",
     "Rule",
     "RuleQuerySet",
     "RuleStatus",
     "RuleVersion",
     "RunStatus",
+    "Statement",
     "TieBreak",
+    "TierAccumulator",
     "TierMeasure",
     "TierMode",
     "TierWindow",

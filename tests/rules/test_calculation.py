@@ -13,6 +13,7 @@ from revenues.models import Product
 from rules import calculation, ledger
 from rules.engine import matching
 from rules.engine.allocation import SumMismatch
+from rules.history import History
 from rules.models import CalculationItem, ExceptionCode, RunStatus, TieBreak
 from rules.services import create_rule, recalculate_run, request_run, toggle_status, update_rule
 from tests.rules.factories import MAY, activity, calculated, event, payee, payee_totals, post, rule, source
@@ -189,8 +190,10 @@ def test_another_workspaces_rows_and_rules_do_not_exist(actor: Actor, rival: Act
 def test_a_split_seed_is_the_same_in_ledger_and_engine(actor: Actor) -> None:
     post(event(actor.workspace, "sale", "1.00"))
     run = request_run(actor=actor, **MAY)
-    (chunk,) = ledger.LedgerStream(run, with_metadata=True, with_tags=True).chunks()
-    assert chunk[0].split_seed == ledger.rows_of(run).get().split_seed
+    reads = ledger.Reads(with_metadata=True, with_tags=True, with_customers=True)
+    history = History.of(run)
+    (chunk,) = ledger.LedgerStream(run, history, reads).chunks()
+    assert chunk[0].split_seed == ledger.rows_of(run, history).get().split_seed
 
 
 def test_the_comparisons_that_decide_have_the_same_names_everywhere() -> None:
@@ -301,13 +304,3 @@ def test_the_first_days_of_a_customer_are_days_of_the_workspace_whatever_the_sou
     only_later = calculated(actor, period_start=date(2026, 5, 12))
     assert set(only_later.items.values_list("event__external_id", flat=True)) == {"a day later", "other"}
     assert only_later.items.get(event__external_id="a day later").payee == bob
-
-
-def test_what_is_not_calculated_yet_fails_the_run_and_says_so(actor: Actor) -> None:
-    ada = payee(actor.workspace, "ada")
-    create_rule(actor=actor, name="Fixed", allocations=[{"payee_id": ada.pk, "fixed_amount": Decimal(5)}])
-    run = calculated(actor)
-    assert (run.status, run.failure_reason) == (
-        RunStatus.FAILED,
-        "Fixed v1 has fixed amount, which is not calculated yet.",
-    )

@@ -18,11 +18,12 @@ from rules.engine import index
 from rules.engine.allocation import FlatAllocation
 from rules.engine.conditions import Condition, Operator, typed
 from rules.engine.digest import RunDigest
-from rules.engine.evaluation import NO_FALLBACKS, Evaluator, Fallbacks, Outcome, Totals
+from rules.engine.evaluation import Evaluation, Outcome, Totals
 from rules.engine.explanation import Fate, explain
 from rules.engine.index import RuleIndex
 from rules.engine.inputs import Allocation, Fallback, Member, Row, RuleVersion
 from rules.engine.matching import matches
+from rules.engine.ruleset import NO_FALLBACKS, Fallbacks, RuleSet
 from tests.rules import reference
 from tests.rules.reference import PlainRule
 
@@ -196,7 +197,7 @@ PAID_ANYWAY = Fallbacks(
 @given(versions(), st.lists(rows(AMOUNTS), max_size=10))
 def test_items_and_remainder_add_up_to_the_amount(in_force: list[RuleVersion], ledger: list[Row]) -> None:
     totals = Totals()
-    for outcome in Evaluator(in_force, PAID_ANYWAY).evaluate_all(ledger):
+    for outcome in Evaluation(RuleSet(in_force, PAID_ANYWAY)).evaluate_all(ledger):
         totals.add(outcome)
         if outcome.exception is not None:
             assert (outcome.exception, outcome.items, outcome.version) == ("unallocated", (), None)
@@ -218,7 +219,8 @@ def test_items_and_remainder_add_up_to_the_amount(in_force: list[RuleVersion], l
 
 @given(AMOUNTS, st.decimals(min_value=Decimal("0.000001"), max_value=100, places=6), st.sampled_from(["USD", "JPY"]))
 def test_a_single_payees_item_is_the_rounded_percentage(amount: Decimal, percentage: Decimal, currency: str) -> None:
-    (part,), _ = FlatAllocation.of([Allocation.to_payee("a", "a", percentage)]).apply(amount, currency, seed="s")
+    row = Row("id", "s", "e", datetime(2018, 11, 1, tzinfo=UTC), amount, currency, "adjustment")
+    (part,), _ = FlatAllocation.of([Allocation.to_payee("a", "a", percentage)]).apply(row)
     assert part.amount == quantize(amount * percentage / 100, currency)
 
 
@@ -226,7 +228,7 @@ def test_a_single_payees_item_is_the_rounded_percentage(amount: Decimal, percent
 def test_the_digest_is_the_same_in_any_chunking(
     in_force: list[RuleVersion], ledger: list[Row], cuts: list[int]
 ) -> None:
-    outcomes = list(Evaluator(in_force).evaluate_all(ledger))
+    outcomes = list(Evaluation(RuleSet(in_force)).evaluate_all(ledger))
     bounds = [0, *sorted(cuts), len(outcomes)]
     pieces = [outcomes[start:end] for start, end in pairwise(bounds)]
     assert digest(in_force, [outcomes]) == digest(in_force, [piece for piece in pieces if piece])
@@ -239,8 +241,7 @@ def digest(
     fallbacks: Fallbacks = NO_FALLBACKS,
 ) -> str:
     days = {"period_start": date(2018, 10, 1), "period_end": date(2018, 11, 30)}
-    in_order = RuleIndex(in_force).versions
-    made = RunDigest(**days, currency=currency, source_ids=None, versions=in_order, fallbacks=fallbacks)
+    made = RunDigest(**days, currency=currency, source_ids=None, rules=RuleSet(in_force, fallbacks))
     for chunk in chunks:
         made.add(chunk)
     return made.hexdigest()
@@ -251,7 +252,7 @@ def test_the_digest_changes_with_every_input_and_item() -> None:
     row = Row("id", "s", "e", datetime(2018, 11, 1, tzinfo=UTC), Decimal(100), "USD", "sale")
 
     def of(rule: RuleVersion = rule, row: Row = row, currency: str = "USD") -> str:
-        return digest([rule], [list(Evaluator([rule]).evaluate_all([row]))], currency)
+        return digest([rule], [list(Evaluation(RuleSet([rule])).evaluate_all([row]))], currency)
 
     dearer = version(PlainRule("r", 0), "UTC", [Allocation.to_payee("ada", "ada", Decimal("10.000001"))])
     renamed = version(PlainRule("r", 0), "UTC", [Allocation.to_payee("ada", "\n", Decimal(10))])
@@ -322,7 +323,7 @@ def test_each_comparison_decides_when_those_before_it_are_even(
 
 @given(versions(), rows(AMOUNTS))
 def test_what_no_rule_takes_falls_back_by_hint_and_else_by_partner(in_force: list[RuleVersion], row: Row) -> None:
-    outcome = Evaluator(in_force, PAID_ANYWAY).evaluate(row)
+    outcome = Evaluation(RuleSet(in_force, PAID_ANYWAY)).evaluate(row)
     leads_to = "ada" if row.payee_hint == "ada" else "xavier" if row.partner_id == "x" else None
     if RuleIndex(in_force).winner(row) is not None:
         assert outcome.version is not None
@@ -338,7 +339,8 @@ def test_what_no_rule_takes_falls_back_by_hint_and_else_by_partner(in_force: lis
 def test_a_group_is_split_by_weight_inside_its_own_part() -> None:
     trio = Allocation("trio", tuple(Member(name, name, Decimal(1)) for name in "abc"), Decimal(10))
     solo = Allocation.to_payee("d", "d", Decimal(20))
-    items, remainder = FlatAllocation.of([trio, solo]).apply(Decimal("100.00"), "USD", seed="s")
+    row = Row("id", "s", "e", datetime(2018, 11, 1, tzinfo=UTC), Decimal("100.00"), "USD", "sale")
+    items, remainder = FlatAllocation.of([trio, solo]).apply(row)
     assert sorted(item.amount for item in items if item.allocation_index == 0) == [
         Decimal("3.33"),
         Decimal("3.33"),

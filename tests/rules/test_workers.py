@@ -13,7 +13,7 @@ from alliantra.workspaces import work
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from rules import calculation, ledger, progress
-from rules.compilation import versions_in_force
+from rules.compilation import pinned_now
 from rules.models import CalculationRun, RuleStatus, RunStatus
 from rules.results import Results
 from rules.services import request_run, update_rule
@@ -114,14 +114,14 @@ def test_a_worker_that_lost_its_lease_leaves_nothing_behind(
     rule(actor, {payee(workspace, "ada"): "25"})
     post(*(event(workspace, f"e{index}", "10.10") for index in range(30)))
     run = request_run(actor=actor, **MAY)
-    read_rules = versions_in_force
+    read_rules = pinned_now
 
     def stall(of: Workspace) -> Any:
-        monkeypatch.setattr("rules.calculation.versions_in_force", read_rules)
+        monkeypatch.setattr("rules.calculation.pinned_now", read_rules)
         in_parallel(1, lambda _: take_over(run))
         return read_rules(of)
 
-    monkeypatch.setattr("rules.calculation.versions_in_force", stall)
+    monkeypatch.setattr("rules.calculation.pinned_now", stall)
     calculation.calculate(run.pk)
     run.refresh_from_db()
     assert (run.status, run.attempts, run.items.count()) == (RunStatus.CALCULATED, 2, 30)

@@ -1,0 +1,171 @@
+"""What locked runs leave to a new one: rows that are taken, rows that came late, rows that no rule took, and measures.
+
+A row is consumed once a locked run has an item of it, or an exception that a person settled. Everything else stays
+open: a row that arrives for a locked period is taken by the next run that covers it, by the rule versions which
+the locked run used; a row that no rule took is offered to every later run, by the rules of then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from alliantra.workspaces.locks import lock_name
+from alliantra.workspaces.models import Workspace
+from revenues.models import RevenueEvent
+from rules.engine.evaluation import SALE_SETTLED, AccumulatorKey
+from rules.engine.tiers import Accumulator
+from rules.models import (
+    CalculationException,
+    CalculationItem,
+    CalculationRun,
+    ExceptionDecision,
+    RunStatus,
+    TierAccumulator,
+)
+
+COMMIT_MARGIN = timedelta(days=1)
+"""Rows may become visible this long after the time they bear: longer than any transaction lasts."""
+
+
+@dataclass(slots=True)
+class History:
+    """What the locked runs of a workspace mean for one run.
+
+    `visitors` are rows that it takes although they occurred elsewhere, or came late: row id → the locked run that
+    it is late for, None if its rules are those of now. `settled` are rows that nothing is allocated of.
+    """
+
+    locked: Sequence[CalculationRun]
+    visitors: Mapping[str, str | None] = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, run: CalculationRun) -> "History":
+        """Read it: three small queries, and one over what arrived since the last lock."""
+        locked = list(
+            CalculationRun.objects.in_workspace(run.workspace).locked().filter(currency=run.currency).exclude(pk=run.pk)
+        )
+        history = cls(locked)
+        if locked:
+            visitors = dict.fromkeys(history._unallocated(run))
+            visitors |= history._late(run)
+            history.visitors = visitors
+        history.settled = _settled_rows(run)
+        return history
+
+    def late_for(self, row_id: str) -> str | None:
+        """The locked run whose rule versions apply to the row."""
+        return self.visitors.get(row_id)
+
+    def may_share_rows(self, run: CalculationRun) -> bool:
+        """Whether some locked run covers days of this one."""
+        return any(
+            other.period_start <= run.period_end and other.period_end >= run.period_start for other in self.locked
+        )
+
+    def not_consumed(self, rows: QuerySet[RevenueEvent]) -> QuerySet[RevenueEvent]:
+        """Rows that no locked run has taken."""
+        return rows.filter(~Exists(_items_of_row()), ~Exists(_closed_exceptions_of_row()))
+
+    def _unallocated(self, run: CalculationRun) -> list[str]:
+        """Rows up to the end of the run's period that locked runs had as open exceptions."""
+        exceptions = CalculationException.objects.in_workspace(run.workspace).filter(run__in=self.locked)
+        rows = _selectable(run).filter(pk__in=exceptions.values("event"))
+        return _ids(self.not_consumed(rows))
+
+    def _late(self, run: CalculationRun) -> dict[str, str]:
+        """Rows of locked periods that arrived after their run was calculated: row id → that run."""
+        since = min(self._watermark(other, run) for other in self.locked) - COMMIT_MARGIN
+        first = min(other.period_start for other in self.locked)
+        last = min(max(other.period_end for other in self.locked), run.period_end)
+        seen = CalculationException.objects.in_workspace(run.workspace).filter(
+            event=OuterRef("pk"), run__in=[other.pk for other in self.locked]
+        )
+        rows = _selectable(run).filter(created_at__gte=since).occurred_between(run.workspace, first, last)
+        rows = self.not_consumed(rows).filter(~Exists(seen))
+        late: dict[str, str] = {}
+        for row_id, source_id, occurred_at in rows.values_list("pk", "source_id", "occurred_at").iterator(5_000):
+            day = occurred_at.astimezone(run.workspace.zone).date()
+            missed = next((other for other in self.locked if _covers(other, source_id, day)), None)
+            if missed is not None:
+                late[str(row_id)] = str(missed.pk)
+        return late
+
+    def _watermark(self, missed: CalculationRun, run: CalculationRun) -> datetime:
+        """When rows of a locked period were last looked for: by that run, or by a later one that took late rows."""
+        looked = [
+            other.snapshot_at
+            for other in self.locked
+            if other.snapshot_at is not None
+            and (other is missed or (other.period_end >= missed.period_end and _reads_sources_of(other, run)))
+            and missed.locked_at is not None
+            and (other is missed or other.snapshot_at >= missed.locked_at)
+        ]
+        return max(looked)
+
+
+def lock_settlement(workspace: Workspace) -> None:
+    """Wait until nobody else in the workspace closes a run or posts to balances; held until the transaction ends."""
+    lock_name(workspace, "settlement")
+
+
+def accumulators(run: CalculationRun) -> dict[AccumulatorKey, Accumulator]:
+    """What tiered rules have measured, as the run that was locked last left it."""
+    rows = TierAccumulator.objects.in_workspace(run.workspace).filter(
+        run__status=RunStatus.LOCKED, run__currency=run.currency
+    )
+    latest = rows.order_by("rule_id", "window", "-run__locked_at", "-run__number").distinct("rule_id", "window")
+    return {
+        (str(row.rule_id), row.window): Accumulator(row.count, row.revenue, dict(row.dues)) for row in latest.iterator()
+    }
+
+
+def _selectable(run: CalculationRun) -> Any:
+    """Rows in the run's currency and of its sources, up to the end of its period."""
+    rows = RevenueEvent.objects.in_workspace(run.workspace).with_amount().filter(currency=run.currency)
+    if run.revenue_source_ids is not None:
+        rows = rows.filter(source__in=run.revenue_source_ids)
+    return rows.occurred_between(run.workspace, None, run.period_end)
+
+
+def _covers(run: CalculationRun, source_id: UUID, day: date) -> bool:
+    has_source = run.revenue_source_ids is None or source_id in run.revenue_source_ids
+    return has_source and run.period_start <= day <= run.period_end
+
+
+def _reads_sources_of(other: CalculationRun, run: CalculationRun) -> bool:
+    """Whether `other` read every source that the run reads."""
+    if other.revenue_source_ids is None:
+        return True
+    return run.revenue_source_ids is not None and set(run.revenue_source_ids) <= set(other.revenue_source_ids)
+
+
+def _items_of_row() -> QuerySet[CalculationItem]:
+    return CalculationItem.objects.filter(
+        workspace=OuterRef("workspace"), event=OuterRef("pk"), run__status=RunStatus.LOCKED
+    )
+
+
+def _closed_exceptions_of_row() -> QuerySet[CalculationException]:
+    """Exceptions of locked runs that are settled: nothing will ever be allocated of the row."""
+    exceptions = CalculationException.objects.filter(
+        workspace=OuterRef("workspace"), event=OuterRef("pk"), run__status=RunStatus.LOCKED
+    )
+    settled = ExceptionDecision.objects.filter(
+        workspace=OuterRef("workspace"), event=OuterRef("event"), kind=ExceptionDecision.Kind.SETTLED
+    )
+    return exceptions.filter(Q(code=SALE_SETTLED) | Exists(settled))
+
+
+def _settled_rows(run: CalculationRun) -> frozenset[str]:
+    """Rows that a person settled; nothing is allocated of them."""
+    decisions = ExceptionDecision.objects.in_workspace(run.workspace).filter(kind=ExceptionDecision.Kind.SETTLED)
+    return frozenset(str(row_id) for row_id in decisions.values_list("event_id", flat=True).iterator())
+
+
+def _ids(rows: QuerySet[RevenueEvent]) -> list[str]:
+    return [str(row_id) for row_id in rows.values_list("pk", flat=True).iterator()]
