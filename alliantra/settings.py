@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "unfold.contrib.filters",
     "alliantra",
     "alliantra.workspaces",
+    "webhooks",
     "partners",
     "revenues",
     "rules",

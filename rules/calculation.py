@@ -79,11 +79,11 @@ class Calculation:
 
     def __init__(self, run: CalculationRun, pinned: Pinned) -> None:
         self.run = run
-        self.pinned = pinned
         self.snapshot_at = now()
         self.history = History.of(run)
         rules = pinned.rule_set(run.workspace)
         earlier = _earlier_rules(run, self.history)
+        self.pinned = pinned._replace(late_for=tuple(sorted(earlier)))
         self.evaluation = Evaluation(
             rules,
             run_id=str(run.pk),

@@ -51,11 +51,15 @@ def split_keys_of(versions: Iterable[StoredVersion], workspace: Workspace) -> di
 
 
 class Pinned(NamedTuple):
-    """What a calculation was made by beside its rows, in the form in which a run keeps it."""
+    """What a calculation was made by beside its rows, in the form in which a run keeps it.
+
+    `late_for` are the locked runs whose rules applied to rows that came late for them.
+    """
 
     versions: list[str]
     split_keys: dict[str, str]
     fallbacks: dict[str, dict[str, list[str]]]
+    late_for: tuple[str, ...] = ()
 
     def rule_set(self, workspace: Workspace) -> RuleSet:
         """The same rules again, whatever was changed since."""

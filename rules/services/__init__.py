@@ -2,15 +2,26 @@
 
 from rules.allocations import AllocationValues
 from rules.services.rules import SPOKEN, TOGGLED, create_rule, toggle_status, update_rule
-from rules.services.runs import recalculate_run, request_run
+from rules.services.runs import (
+    approve_run,
+    decide_exceptions,
+    lock_run,
+    recalculate_run,
+    request_run,
+    void_run,
+)
 
 __all__ = [
     "SPOKEN",
     "TOGGLED",
     "AllocationValues",
+    "approve_run",
     "create_rule",
+    "decide_exceptions",
+    "lock_run",
     "recalculate_run",
     "request_run",
     "toggle_status",
     "update_rule",
+    "void_run",
 ]

@@ -14,6 +14,8 @@ from rules.allocations import AllocationValues, refuse_contradictions, stored_al
 from rules.engine.conditions import typed
 from rules.models import AllocationType, Rule, RuleStatus, RuleVersion, TierMeasure
 from rules.scopes import normalised_scope
+from webhooks.models import EventType
+from webhooks.services import emit
 
 SPOKEN = (
     "name",
@@ -138,10 +140,13 @@ def _refuse_taken_external_id(rule: Rule) -> None:
 
 
 def _activate(rule: Rule, version: RuleVersion) -> None:
-    """Store the version and let the rule point at it: exactly one is active."""
+    """Store the version, let the rule point at it, and announce it: exactly one is active."""
     version.save()
     rule.active_version = version
     rule.save()
+    announced = {name: audit.jsonable(getattr(version, name)) for name in SPOKEN}
+    payload = {"id": str(rule.pk), "external_id": rule.external_id, "version": version.number, **announced}
+    emit(rule.workspace, EventType.RULE_UPDATED, payload)
 
 
 def _comparable(value: Any) -> Any:

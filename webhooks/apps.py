@@ -1,0 +1,9 @@
+"""The webhooks app."""
+
+from django.apps import AppConfig
+
+
+class WebhooksConfig(AppConfig):
+    """Messages to the outside."""
+
+    name = "webhooks"
