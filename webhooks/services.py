@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.actors import Actor
 from webhooks.models import EventType, Message
 
 
-def emit(workspace: Workspace, event_type: EventType, payload: Mapping[str, Any]) -> Message:
+def emit(event_type: EventType, payload: Mapping[str, Any], *, actor: Actor) -> Message:
     """Announce one event. `payload` is JSON, its amounts Decimals or exact text."""
-    [message] = emit_all(workspace, event_type, [payload])
+    [message] = emit_all(event_type, [payload], actor=actor)
     return message
 
 
-def emit_all(workspace: Workspace, event_type: EventType, payloads: Iterable[Mapping[str, Any]]) -> list[Message]:
+def emit_all(event_type: EventType, payloads: Iterable[Mapping[str, Any]], *, actor: Actor) -> list[Message]:
     """Announce one event per payload, in their order."""
-    messages = [Message(workspace=workspace, event_type=event_type, payload=dict(payload)) for payload in payloads]
+    messages = [Message(workspace=actor.workspace, event_type=event_type, payload=dict(payload)) for payload in payloads]
     return Message.objects.bulk_create(messages, batch_size=1_000)

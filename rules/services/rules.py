@@ -64,7 +64,7 @@ def create_rule(*, actor: Actor, **values: Unpack[RuleValues]) -> Rule:
     _say(version, {"allocations": (), **said})
     _refuse_taken_external_id(rule)
     rule.save()
-    _activate(rule, version)
+    _activate(rule, version, actor)
     audit.record(actor, "rule.created", rule, after=_snapshot(rule))
     return rule
 
@@ -85,7 +85,7 @@ def update_rule(rule: Rule, *, actor: Actor, **changes: Unpack[RuleValues]) -> R
         return rule
     _refuse_taken_external_id(rule)
     if is_spoken:
-        _activate(rule, version)
+        _activate(rule, version, actor)
     else:
         rule.save()
     audit.record(actor, "rule.updated", rule, before=before, after=_snapshot(rule))
@@ -139,14 +139,14 @@ def _refuse_taken_external_id(rule: Rule) -> None:
         raise DomainError("already_exists", taken.detail, errors=[taken])
 
 
-def _activate(rule: Rule, version: RuleVersion) -> None:
+def _activate(rule: Rule, version: RuleVersion, actor: Actor) -> None:
     """Store the version, let the rule point at it, and announce it: exactly one is active."""
     version.save()
     rule.active_version = version
     rule.save()
     announced = {name: audit.jsonable(getattr(version, name)) for name in SPOKEN}
     payload = {"id": str(rule.pk), "external_id": rule.external_id, "version": version.number, **announced}
-    emit(rule.workspace, EventType.RULE_UPDATED, payload)
+    emit(EventType.RULE_UPDATED, payload, actor=actor)
 
 
 def _comparable(value: Any) -> Any:

@@ -137,8 +137,8 @@ def lock_run(run: CalculationRun, *, actor: Actor) -> CalculationRun:
     stale = mark_stale(held)
     after = {**audit.snapshot(held), "statements": len(statements), "stale_runs": [other.number for other in stale]}
     audit.record(actor, "run.locked", held, before=before, after=after)
-    emit(held.workspace, EventType.RUN_LOCKED, _announced_run(held, len(statements)))
-    emit_all(held.workspace, EventType.STATEMENT_READY, map(_announced_statement, statements))
+    emit(EventType.RUN_LOCKED, _announced_run(held, len(statements)), actor=actor)
+    emit_all(EventType.STATEMENT_READY, map(_announced_statement, statements), actor=actor)
     return held
 
 
