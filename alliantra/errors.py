@@ -48,7 +48,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "run_calculating": Problem(409, "Run still calculating", "Wait until it is calculated or failed."),
     "run_not_calculated": Problem(409, "Run not calculated", "Wait until the run's status is calculated."),
     "run_not_approved": Problem(409, "Run not approved", "Approve the run first."),
-    "run_not_locked": Problem(409, "Run not locked", "Lock the run first: what is asked for follows from a closed run."),
+    "run_not_locked": Problem(409, "Run not locked", "Lock the run first; this follows from a closed one."),
     "run_locked": Problem(409, "Run locked", "A locked run never changes; corrections land in the next run."),
     "run_void": Problem(409, "Run void", "Start another run for the period."),
     "run_stale": Problem(409, "Run stale", "Recalculate it: another run was locked and took something of it."),
@@ -113,6 +113,7 @@ FIELD_CODES: Mapping[str, str] = {
     "missing_column": "No column of the file is mapped to this field.",
     "duplicate_column": "Two columns of the file have this name.",
     "unreadable_file": "The file cannot be read as a table.",
+    "duplicate_reference": "A payment with this reference was imported before.",
     "duplicate_differs": "A row with this external id exists, and says something else.",
 }
 

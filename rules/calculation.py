@@ -82,7 +82,7 @@ class Calculation:
         self.snapshot_at = now()
         self.history = History.of(run)
         rules = pinned.rule_set(run.workspace)
-        earlier = _earlier_rules(run, self.history)
+        earlier = earlier_rules(run, self.history)
         self.pinned = pinned._replace(late_for=tuple(sorted(earlier)))
         self.evaluation = Evaluation(
             rules,
@@ -121,7 +121,7 @@ class Calculation:
         self._results.write(outcomes)
 
 
-def _earlier_rules(run: CalculationRun, history: History) -> dict[str, RuleSet]:
+def earlier_rules(run: CalculationRun, history: History) -> dict[str, RuleSet]:
     """The rules of each locked run that rows came late for."""
     missed = {run_id for run_id in history.visitors.values() if run_id is not None}
     return {

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from partners.models import Payee, PayeeStatus
 from revenues.models import ProductMapping, RevenueEvent, RevenueSource, RevenueType
@@ -60,9 +60,21 @@ def blockers(run: CalculationRun) -> list[Finding]:
 def open_exceptions(run: CalculationRun) -> QuerySet[CalculationException]:
     """Rows of the run that no rule took, and that nobody has settled, or accepted for this run."""
     decisions = ExceptionDecision.objects.filter(workspace=OuterRef("workspace"), event=OuterRef("event"))
-    is_decided = Q(kind=ExceptionDecision.Kind.SETTLED) | Q(kind=ExceptionDecision.Kind.ACCEPTED, run=run)
     rows = CalculationException.objects.in_workspace(run.workspace).filter(run=run, code=ExceptionCode.UNALLOCATED)
-    return rows.filter(~Exists(decisions.filter(is_decided)))
+    return rows.filter(~Exists(decisions.filter(_is_decided(run))))
+
+
+def with_decisions(run: CalculationRun) -> QuerySet[CalculationException]:
+    """All exceptions of a run, each with the `decision` about its row and the `reason`; null while it is open."""
+    decided = ExceptionDecision.objects.filter(workspace=OuterRef("workspace"), event=OuterRef("event"))
+    decided = decided.filter(_is_decided(run)).order_by("-kind")
+    rows = CalculationException.objects.in_workspace(run.workspace).filter(run=run)
+    return rows.annotate(decision=Subquery(decided.values("kind")[:1]), reason=Subquery(decided.values("reason")[:1]))
+
+
+def _is_decided(run: CalculationRun) -> Q:
+    """Settled for good, or accepted for this run."""
+    return Q(kind=ExceptionDecision.Kind.SETTLED) | Q(kind=ExceptionDecision.Kind.ACCEPTED, run=run)
 
 
 def _of_rules(run: CalculationRun) -> Iterator[Finding]:

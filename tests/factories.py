@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.permissions import ALL
 from partners.services import create_partner, create_payee, create_payee_group
 from revenues.imports.services import create_import
 from revenues.ingestion.diagnosis import read_record
@@ -15,7 +16,8 @@ from revenues.ingestion.records import RevenueRecord
 from revenues.ingestion.services import Landed, ingest_revenues
 from revenues.services import create_product, create_source
 from rules.calculation import calculate
-from rules.services import AllocationValues, create_rule, request_run
+from rules.models import Statement
+from rules.services import AllocationValues, approve_run, create_rule, lock_run, request_run
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 CANARY = "canary"
@@ -87,6 +89,28 @@ def run(actor: Actor, number: int = 1) -> UUID:
     return made.pk
 
 
+def statement(actor: Actor, number: int = 1) -> UUID:
+    """The statement of a payee in a locked run over one sale, posted and closed by different people."""
+    territory = {"territory": f"T{number}"}
+    revenue(actor, 6_000 + number, **territory)
+    recipient = payee(actor, 6_000 + number)
+    share: AllocationValues = {"payee_id": recipient, "percentage": Decimal(20)}
+    create_rule(
+        actor=actor, name=f"{CANARY} {number}", allocations=[share], scope={"territories": [territory["territory"]]}
+    )
+    days = {"period_start": date(2026, 5, 1), "period_end": date(2026, 5, 31)}
+    held = request_run(actor=actor, currency=actor.workspace.base_currency, **days)
+    calculate(held.pk)
+    reviewer = Actor(actor.workspace, "member", "Bea", uuid4(), ALL)
+    lock_run(approve_run(held, actor=reviewer), actor=actor)
+    return held.statements.get(payee=recipient).pk
+
+
+def payee_with_balance(actor: Actor, number: int = 1) -> UUID:
+    """A payee that a locked run allocated to."""
+    return Statement.objects.get(pk=statement(actor, number)).payee_id
+
+
 def import_batch(actor: Actor, number: int = 1) -> UUID:
     """The preview of a file with one sale and one row that has a problem."""
     lines = [
@@ -109,6 +133,8 @@ MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "imports": import_batch,
     "rules": rule,
     "calculation-runs": run,
+    "statements": statement,
+    "balances": payee_with_balance,
 }
 """Collection in a path → maker of one record of it."""
 

@@ -7,13 +7,13 @@ from alliantra.workspaces.actors import Actor
 from webhooks.models import EventType, Message
 
 
-def emit(event_type: EventType, payload: Mapping[str, Any], *, actor: Actor) -> Message:
+def emit(event_type: EventType, *, actor: Actor, payload: Mapping[str, Any]) -> Message:
     """Announce one event. `payload` is JSON, its amounts Decimals or exact text."""
-    [message] = emit_all(event_type, [payload], actor=actor)
+    [message] = emit_all(event_type, actor=actor, payloads=[payload])
     return message
 
 
-def emit_all(event_type: EventType, payloads: Iterable[Mapping[str, Any]], *, actor: Actor) -> list[Message]:
+def emit_all(event_type: EventType, *, actor: Actor, payloads: Iterable[Mapping[str, Any]]) -> list[Message]:
     """Announce one event per payload, in their order."""
     messages = [Message(workspace=actor.workspace, event_type=event_type, payload=dict(payload)) for payload in payloads]
     return Message.objects.bulk_create(messages, batch_size=1_000)

@@ -42,6 +42,18 @@ class StrictJSONParser(BaseParser):
         return parse_json(read_body(stream, announced, context["view"].body_limit))
 
 
+class CsvParser(BaseParser):
+    """text/csv, as the bytes that were sent: what they mean is decided by who reads files."""
+
+    media_type = "text/csv"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """The whole body, as bytes."""
+        context = parser_context or {}
+        announced = context["request"].META.get("CONTENT_LENGTH")
+        return read_body(stream, announced, context["view"].body_limit)
+
+
 def refuse_charset(media_type: str) -> None:
     """Raise unsupported_media_type for any charset but UTF-8."""
     for parameter in media_type.split(";")[1:]:

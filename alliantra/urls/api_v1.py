@@ -16,8 +16,17 @@ from revenues.api.product_mappings import ProductMappingViews
 from revenues.api.products import ProductViews
 from revenues.api.revenue_sources import RevenueSourceViews
 from revenues.api.revenues import RevenueViews
+from rules.api.payouts import ConfirmationViews, PayoutExportViews, PayoutReviewViews, ReconciliationViews
 from rules.api.rules import RuleViews
+from rules.api.run_reviews import RunReviewViews
 from rules.api.runs import RunItemViews, RunSummaryViews, RunViews
+from rules.api.statements import (
+    BalanceEntryViews,
+    BalanceViews,
+    RunStatementViews,
+    StatementDocumentViews,
+    StatementViews,
+)
 
 NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
@@ -64,7 +73,25 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/calculation-runs", RunViews.as_view({"get": "list", "post": "create"})),
     path("api/v1/calculation-runs/<uuid:id>", RunViews.as_view({"get": "retrieve"})),
     path("api/v1/calculation-runs/<uuid:id>/recalculate", RunViews.as_view({"post": "recalculate"})),
+    path("api/v1/calculation-runs/<uuid:id>/approve", RunViews.as_view({"post": "approve"})),
+    path("api/v1/calculation-runs/<uuid:id>/lock", RunViews.as_view({"post": "lock"})),
+    path("api/v1/calculation-runs/<uuid:id>/void", RunViews.as_view({"post": "void"})),
+    path("api/v1/calculation-runs/<uuid:id>/readiness", RunReviewViews.as_view({"get": "readiness"})),
+    path("api/v1/calculation-runs/<uuid:id>/verification", RunReviewViews.as_view({"get": "verification"})),
     path("api/v1/calculation-runs/<uuid:id>/items", RunItemViews.as_view({"get": "items"})),
     path("api/v1/calculation-runs/<uuid:id>/payees", RunSummaryViews.as_view({"get": "payees"})),
     path("api/v1/calculation-runs/<uuid:id>/exceptions", RunSummaryViews.as_view({"get": "exceptions"})),
+    path("api/v1/calculation-runs/<uuid:id>/exceptions/decide", RunReviewViews.as_view({"post": "decide"})),
+    path("api/v1/calculation-runs/<uuid:id>/adjustments", RunSummaryViews.as_view({"get": "adjustments"})),
+    path("api/v1/calculation-runs/<uuid:id>/payout-review", PayoutReviewViews.as_view({"get": "payout_review"})),
+    path("api/v1/calculation-runs/<uuid:id>/statements", RunStatementViews.as_view({"get": "statements"})),
+    path("api/v1/calculation-runs/<uuid:id>/export", PayoutExportViews.as_view({"get": "export"})),
+    path("api/v1/calculation-runs/<uuid:id>/confirmations", ConfirmationViews.as_view({"post": "confirmations"})),
+    path("api/v1/calculation-runs/<uuid:id>/reconciliation", ReconciliationViews.as_view({"get": "reconciliation"})),
+    path("api/v1/calculation-runs/<uuid:id>/reconciliation/resolve", ReconciliationViews.as_view({"post": "resolve"})),
+    path("api/v1/statements", StatementViews.as_view({"get": "list"})),
+    path("api/v1/statements/<uuid:id>", StatementViews.as_view({"get": "retrieve"})),
+    path("api/v1/statements/<uuid:id>/document", StatementDocumentViews.as_view({"get": "document"})),
+    path("api/v1/balances", BalanceViews.as_view({"get": "list"})),
+    path("api/v1/balances/<uuid:id>/entries", BalanceEntryViews.as_view({"get": "entries"})),
 ]

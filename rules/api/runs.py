@@ -18,7 +18,8 @@ from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import WorkspaceViewSet, WriteViews
 from alliantra.errors import DomainError
 from rules import services
-from rules.models import CalculationRun, ExceptionCode, RunStatus, TieBreak
+from rules.models import AdjustmentKind, CalculationRun, ExceptionCode, RunStatus, TieBreak
+from rules.readiness import with_decisions
 
 RUN_EXAMPLE = {
     "status": "calculated",
@@ -60,11 +61,20 @@ class RunCheckSerializer(serializers.Serializer[Any]):
     holds = serializers.BooleanField()
 
 
+class AdjustmentCheckSerializer(serializers.Serializer[Any]):
+    """Lines without a row stand apart from the rows: as stored, they are what the engine made."""
+
+    lines = serializers.IntegerField()
+    adjustments_total = fields.MoneyTextField()
+    holds = serializers.BooleanField()
+
+
 class ChecksSerializer(serializers.Serializer[Any]):
-    """The two sum checks with their figures."""
+    """The sum checks with their figures."""
 
     rows = RowCheckSerializer()
     run = RunCheckSerializer()
+    adjustments = AdjustmentCheckSerializer(required=False)
 
 
 class RunSerializer(StrictSerializer):
@@ -84,13 +94,29 @@ class RunSerializer(StrictSerializer):
     allocated_total = fields.MoneyTextField(read_only=True)
     remainder_total = fields.MoneyTextField(read_only=True)
     exceptions_total = fields.MoneyTextField(read_only=True)
-    adjustments_total = fields.MoneyTextField(read_only=True)
+    adjustments_total = fields.MoneyTextField(
+        read_only=True, help_text="Of lines without a row: caps, floors, corrections of tiers."
+    )
+    visiting_rows = serializers.IntegerField(
+        read_only=True, help_text="Rows that came late for a locked run, or that no rule took in one."
+    )
+    is_stale = serializers.BooleanField(
+        read_only=True, help_text="Another run was locked and took something of this one; recalculate it."
+    )
     progress = serializers.IntegerField(read_only=True, help_text="Whole percent of the rows done.")
     checks = ChecksSerializer(read_only=True, allow_null=True, help_text="Null until the run is calculated.")
     digest = serializers.CharField(read_only=True, help_text="SHA-256 over inputs and items.")
     failure_reason = serializers.CharField(read_only=True)
     created_at = fields.TimeField(read_only=True)
+    requested_by = serializers.CharField(read_only=True)
     calculated_at = fields.TimeField(read_only=True, allow_null=True)
+    approved_by = serializers.CharField(read_only=True)
+    approved_at = fields.TimeField(read_only=True, allow_null=True)
+    locked_by = serializers.CharField(read_only=True)
+    locked_at = fields.TimeField(read_only=True, allow_null=True)
+    voided_by = serializers.CharField(read_only=True)
+    voided_at = fields.TimeField(read_only=True, allow_null=True)
+    void_reason = serializers.CharField(read_only=True)
 
 
 class ItemSerializer(serializers.Serializer[Any]):
@@ -110,14 +136,23 @@ class ItemSerializer(serializers.Serializer[Any]):
     payee_external_id = serializers.CharField(source="payee.external_id", allow_null=True)
     payee_name = serializers.CharField(source="payee.name")
     currency = serializers.CharField(source="event.currency")
-    basis = fields.MoneyTextField(help_text="Amount of the revenue row.")
-    rate = fields.PercentageField(help_text="Percentage of the allocation.")
+    basis = fields.MoneyTextField(help_text="Amount of the revenue row; of a refund what of it was taken back.")
+    rate = fields.PercentageField(
+        help_text="Percentage of the allocation; of tiers that of the band reached; 0 of a fixed amount."
+    )
     amount = fields.MoneyTextField()
     tie_break = serializers.ChoiceField(choices=TieBreak.values, help_text="Which comparison made the rule win.")
+    sale_id = serializers.UUIDField(allow_null=True, help_text="Of a linked refund: the revenue row of its sale.")
+    sale_run_id = serializers.UUIDField(
+        allow_null=True, help_text="Of a linked refund: the locked run with the items that it takes back."
+    )
+    measured_from = fields.MoneyTextField(
+        allow_null=True, help_text="Of tiers: what the rule had measured before the row."
+    )
 
 
 class ExceptionSerializer(serializers.Serializer[Any]):
-    """A revenue row that was not allocated."""
+    """A revenue row that was not allocated, or of which a part was not."""
 
     id = serializers.UUIDField()
     code = serializers.ChoiceField(choices=ExceptionCode.values)
@@ -126,6 +161,27 @@ class ExceptionSerializer(serializers.Serializer[Any]):
     revenue_source_id = serializers.UUIDField(source="event.source_id")
     occurred_at = fields.TimeField(source="event.occurred_at")
     currency = serializers.CharField(source="event.currency")
+    amount = fields.MoneyTextField(help_text="The part that was not allocated.")
+    decision = serializers.CharField(
+        allow_null=True, help_text="settled: final; accepted: for this run. Null while the exception is open."
+    )
+    reason = serializers.CharField(allow_null=True)
+
+
+class AdjustmentSerializer(serializers.Serializer[Any]):
+    """A line without a revenue row."""
+
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=AdjustmentKind.values)
+    rule_id = serializers.UUIDField(source="rule_version.rule_id")
+    rule_version = serializers.IntegerField(source="rule_version.number")
+    rule_name = serializers.CharField(source="rule_version.name")
+    allocation_index = serializers.IntegerField(help_text="Place among the version's allocations, from 0.")
+    payee_id = serializers.UUIDField()
+    payee_external_id = serializers.CharField(source="payee.external_id", allow_null=True)
+    payee_name = serializers.CharField(source="payee.name")
+    window = serializers.CharField(help_text="Of a tier correction: the window whose earlier rows it is about.")
+    basis = fields.MoneyTextField(help_text="What the allocation had come to before its cap or floor.")
     amount = fields.MoneyTextField()
 
 
@@ -136,7 +192,9 @@ class PayeeTotalSerializer(serializers.Serializer[Any]):
     payee_external_id = serializers.CharField(allow_null=True)
     payee_name = serializers.CharField()
     currency = serializers.SerializerMethodField()
-    total = fields.MoneyTextField()
+    allocated = fields.MoneyTextField(help_text="Of revenue rows.")
+    adjustments = fields.MoneyTextField(help_text="Of lines without a row.")
+    total = fields.MoneyTextField(help_text="Both together.")
     items = serializers.IntegerField()
 
     def get_currency(self, row: dict[str, Any]) -> str:
@@ -150,11 +208,18 @@ class RunFilter(StrictFilterSet):
     status = django_filters.ChoiceFilter(choices=RunStatus.choices)
 
 
+class VoidSerializer(StrictSerializer):
+    """Why a run is given up."""
+
+    reason = fields.TextField(max_length=500, required=False, allow_blank=True)
+
+
 class RunViews(WriteViews):
     """Calculation runs allocate the revenue rows of a period to payees, by the rules in force.
 
     A run is calculated by a worker: it is created as `calculating` and ends as `calculated` or
-    `failed`. Σ allocated + remainder + exceptions = Σ basis, checked on every run.
+    `failed`. Then it is approved by somebody else, and locked: from there on it never changes, and its
+    statements, balances and payouts follow. Σ allocated + remainder + exceptions = Σ basis, checked on every run.
     """
 
     model = CalculationRun
@@ -162,6 +227,8 @@ class RunViews(WriteViews):
     example = RUN_EXAMPLE
     serializer_class = RunSerializer
     filterset_class = RunFilter
+    permissions = {"approve": "approve:runs"}
+    further_problems = (409,)
 
     def prepare(self, rows: QuerySet[CalculationRun]) -> QuerySet[CalculationRun]:
         """Oldest first."""
@@ -176,6 +243,25 @@ class RunViews(WriteViews):
         """Calculate again, with the rules and rows of now. No body is needed."""
         refuse_body(request)
         return self.answered(services.recalculate_run(self.get_object(), actor=self.actor))
+
+    @extend_schema(request=None)
+    def approve(self, request: Request, id: UUID) -> Response:  # noqa: A002
+        """Confirm that a calculated run is right, as somebody else than who asked for it. No body is needed."""
+        refuse_body(request)
+        return self.answered(services.approve_run(self.get_object(), actor=self.actor))
+
+    @extend_schema(request=None)
+    def lock(self, request: Request, id: UUID) -> Response:  # noqa: A002
+        """Close an approved run for ever; its statements follow. No body is needed."""
+        refuse_body(request)
+        return self.answered(services.lock_run(self.get_object(), actor=self.actor))
+
+    @extend_schema(request=VoidSerializer)
+    def void(self, request: Request, id: UUID) -> Response:  # noqa: A002
+        """Give up a run that is not locked. A reason may be sent."""
+        said = VoidSerializer(data=request.data or {}, context=self.get_serializer_context())
+        said.is_valid(raise_exception=True)
+        return self.answered(services.void_run(self.get_object(), actor=self.actor, **said.validated_data))
 
 
 class RunResultViews(WorkspaceViewSet):
@@ -240,7 +326,7 @@ class RunItemViews(RunResultViews):
 class RunSummaryViews(RunResultViews):
     """What a run found, per payee and per row that nothing was allocated of."""
 
-    paged_actions = ("payees", "exceptions")
+    paged_actions = ("payees", "exceptions", "adjustments")
 
     def get_serializer_context(self) -> dict[str, Any]:
         """With the run."""
@@ -249,10 +335,17 @@ class RunSummaryViews(RunResultViews):
     @extend_schema(responses=PayeeTotalSerializer(many=True))
     def payees(self, request: Request, id: UUID) -> Response:  # noqa: A002
         """A page of the payees that a run allocated to, with their totals."""
-        return self.listed(self.calculated_run().items.by_payee(), PayeeTotalSerializer)
+        run = self.calculated_run()
+        return self.listed(run.items.all().by_payee(run), PayeeTotalSerializer)
 
     @extend_schema(responses=ExceptionSerializer(many=True))
     def exceptions(self, request: Request, id: UUID) -> Response:  # noqa: A002
         """A page of the rows that were not allocated, and why."""
-        rows = self.calculated_run().exceptions.select_related("event").order_by("id")
-        return self.listed(rows, ExceptionSerializer)
+        run = self.calculated_run()
+        return self.listed(with_decisions(run).select_related("event").order_by("id"), ExceptionSerializer)
+
+    @extend_schema(responses=AdjustmentSerializer(many=True))
+    def adjustments(self, request: Request, id: UUID) -> Response:  # noqa: A002
+        """A page of the lines without a row: caps, floors, and corrections of tiers."""
+        rows = self.calculated_run().adjustments.select_related("rule_version", "payee").order_by("id")
+        return self.listed(rows, AdjustmentSerializer)

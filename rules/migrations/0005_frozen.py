@@ -13,8 +13,8 @@ BEGIN
     JOIN rules_calculationrun AS run ON run.id = touched.run_id
     WHERE run.status = 'locked' LIMIT 1;
     IF frozen.id IS NOT NULL
-       AND NOT (TG_OP = 'DELETE'
-                AND current_setting('alliantra.erase_workspace', true) = frozen.workspace_id::text) THEN
+       AND (TG_OP = 'INSERT'
+            OR current_setting('alliantra.erase_workspace', true) IS DISTINCT FROM frozen.workspace_id::text) THEN
         RAISE EXCEPTION '%: run % is locked: % refused', TG_TABLE_NAME, frozen.number, TG_OP
         USING ERRCODE = 'restrict_violation';
     END IF;

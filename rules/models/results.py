@@ -1,9 +1,11 @@
 """What a run found: items, exceptions, lines without a row, and what tiered rules measured."""
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from alliantra.fields import ExactJSONField, MoneyField, PercentageField, SumField
 from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
@@ -28,12 +30,17 @@ class TieBreak(models.TextChoices):
 class CalculationItemQuerySet(WorkspaceQuerySet):
     """Reads of items."""
 
-    def by_payee(self) -> models.QuerySet[Any, dict[str, Any]]:
-        """One row per payee: who it is, the sum and the number of its items."""
+    def by_payee(self, run: CalculationRun) -> models.QuerySet[Any, dict[str, Any]]:
+        """Of a run's items, one row per payee: who it is, how many items, adjustments, and the total of both."""
+        lines = CalculationAdjustment.objects.in_workspace(run.workspace).filter(run=run, payee=OuterRef("payee_id"))
+        adjusted = lines.order_by().values("payee").annotate(amount=models.Sum("amount")).values("amount")
         named = {"payee_external_id": F("payee__external_id"), "payee_name": F("payee__name")}
-        figures = {"total": models.Sum("amount"), "items": models.Count("pk")}
+        figures = {"allocated": models.Sum("amount"), "items": models.Count("pk")}
         grouped = self.order_by().values("payee_id", "payee__created_at", **named).annotate(**figures)
-        totals: models.QuerySet[Any, dict[str, Any]] = grouped.order_by("payee__created_at", "payee_id")
+        grouped = grouped.annotate(adjustments=Coalesce(Subquery(adjusted), Decimal(0), output_field=SumField()))
+        totals: models.QuerySet[Any, dict[str, Any]] = grouped.annotate(
+            total=F("allocated") + F("adjustments")
+        ).order_by("payee__created_at", "payee_id")
         return totals
 
 

@@ -146,7 +146,7 @@ def _activate(rule: Rule, version: RuleVersion, actor: Actor) -> None:
     rule.save()
     announced = {name: audit.jsonable(getattr(version, name)) for name in SPOKEN}
     payload = {"id": str(rule.pk), "external_id": rule.external_id, "version": version.number, **announced}
-    emit(EventType.RULE_UPDATED, payload, actor=actor)
+    emit(EventType.RULE_UPDATED, actor=actor, payload=payload)
 
 
 def _comparable(value: Any) -> Any:

@@ -137,8 +137,8 @@ def lock_run(run: CalculationRun, *, actor: Actor) -> CalculationRun:
     stale = mark_stale(held)
     after = {**audit.snapshot(held), "statements": len(statements), "stale_runs": [other.number for other in stale]}
     audit.record(actor, "run.locked", held, before=before, after=after)
-    emit(EventType.RUN_LOCKED, _announced_run(held, len(statements)), actor=actor)
-    emit_all(EventType.STATEMENT_READY, map(_announced_statement, statements), actor=actor)
+    emit(EventType.RUN_LOCKED, actor=actor, payload=_announced_run(held, len(statements)))
+    emit_all(EventType.STATEMENT_READY, actor=actor, payloads=map(_announced_statement, statements))
     return held
 
 

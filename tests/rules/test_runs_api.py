@@ -45,6 +45,7 @@ def test_a_run_is_created_calculating_and_becomes_calculated(api: ApiClient, run
             "difference": "0.000",
             "holds": True,
         },
+        "adjustments": {"lines": 0, "adjustments_total": "0.000", "holds": True},
     }
     assert len(done["digest"]) == 64
     assert done["adjustments_total"] == "0.000"
