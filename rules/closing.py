@@ -46,20 +46,21 @@ ORDER BY payee.created_at, payee.id
 """
 """Per payee of the run: who it is and the figures of its statement. Payments are what moved the balance since."""
 
+# Set operations hash both sides, whatever the planner believes of tables that were filled a moment ago.
 SHARED_ROWS = """
 SELECT EXISTS (
-    SELECT FROM rules_calculationitem AS ours JOIN rules_calculationitem AS theirs
-    ON theirs.workspace_id = ours.workspace_id AND theirs.event_id = ours.event_id
-    WHERE ours.workspace_id = %(workspace)s AND ours.run_id = %(ours)s AND theirs.run_id = %(theirs)s
+    SELECT event_id FROM rules_calculationitem WHERE workspace_id = %(workspace)s AND run_id = %(ours)s
+    INTERSECT
+    SELECT event_id FROM rules_calculationitem WHERE workspace_id = %(workspace)s AND run_id = %(theirs)s
 )
 """
 REFUNDS_OF = """
 SELECT EXISTS (
-    SELECT FROM rules_calculationitem AS refund JOIN rules_calculationitem AS touched
-    ON touched.workspace_id = refund.workspace_id
-       AND (touched.event_id = refund.sale_id OR touched.sale_id = refund.sale_id)
-    WHERE refund.workspace_id = %(workspace)s AND refund.run_id = %(theirs)s AND refund.sale_id IS NOT NULL
-      AND touched.run_id = %(ours)s
+    SELECT sale_id FROM rules_calculationitem
+    WHERE workspace_id = %(workspace)s AND run_id = %(theirs)s AND sale_id IS NOT NULL
+    INTERSECT
+    SELECT unnest(ARRAY[event_id, sale_id]) FROM rules_calculationitem
+    WHERE workspace_id = %(workspace)s AND run_id = %(ours)s
 )
 """
 SHARED_WINDOWS = """

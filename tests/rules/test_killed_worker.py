@@ -1,17 +1,19 @@
 """A worker that is killed while it calculates: nothing half done is seen, and the next one ends as if undisturbed."""
 
+from decimal import Decimal
+
 import pytest
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from rules import calculation
 from rules.models import CalculationException, CalculationItem, RunStatus
-from rules.services import request_run
+from rules.services import create_rule, request_run
 from tests.concurrency import kill_worker_at, sweep_after_the_lease
 from tests.rules.factories import MAY, event, payee, post, rule
 
-KILLS = 4
-ROWS = 2_000
+KILLS = 10
+ROWS, SALES = 2_000, 1_800
 WORKER = """
 import sys, django
 django.setup()
@@ -26,9 +28,20 @@ calculation.calculate(UUID(sys.argv[1]))
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_calculation_is_done_again_with_the_same_digest(workspace: Workspace) -> None:
     actor = Actor.system(workspace)
-    shares = {payee(workspace, "ada"): "33.333333", payee(workspace, "bob"): "33.333333"}
-    rule(actor, shares, scope={"territories": ["DE"]})
-    post(*(event(workspace, f"e{index}", "10.01", territory="DE" if index % 5 else "FR") for index in range(ROWS)))
+    ada, bob = payee(workspace, "ada"), payee(workspace, "bob")
+    rule(actor, {ada: "33.333333", bob: "33.333333"}, scope={"territories": ["DE"]})
+    tiers = [{"from": Decimal(start), "percentage": Decimal(rate)} for start, rate in ((0, 4), (500, 6), (2000, 8))]
+    create_rule(
+        actor=actor,
+        name="Tiers",
+        allocation_type="tiered",
+        allocations=[{"payee_id": ada.pk, "tiers": tiers, "cap_amount": Decimal(100)}],
+        scope={"territories": ["IT"]},
+    )
+    post(*(event(workspace, f"e{index}", "10.01", territory=("FR", "DE", "IT")[index % 3]) for index in range(SALES)))
+    post(
+        *(event(workspace, f"r{index}", "-4.99", original_external_id=f"e{7 * index}") for index in range(ROWS - SALES))
+    )
     undisturbed = request_run(actor=actor, **MAY)
     calculation.calculate(undisturbed.pk)
     undisturbed.refresh_from_db()
