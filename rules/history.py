@@ -1,7 +1,7 @@
 """What locked runs leave to a new one: rows that are taken, rows that came late, rows that no rule took, and measures.
 
-A row is consumed once a locked run has an item of it, or an exception that a person settled. Everything else stays
-open: a row that arrives for a locked period is taken by the next run that covers it, by the rule versions which
+A row is consumed once a locked run has an item of it, or an exception that is final or that a person settled.
+Everything else stays open: a row that arrives for a locked period is taken by the next run that covers it, by the rule versions which
 the locked run used; a row that no rule took is offered to every later run, by the rules of then.
 """
 
@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
 from revenues.models import RevenueEvent
-from rules.engine.evaluation import SALE_SETTLED, AccumulatorKey
+from rules.engine.evaluation import REFUND_EXCEEDS_SALE, SALE_SETTLED, AccumulatorKey
 from rules.engine.tiers import Accumulator
 from rules.models import (
     CalculationException,
@@ -27,6 +27,8 @@ from rules.models import (
     TierAccumulator,
 )
 
+FINAL = (REFUND_EXCEEDS_SALE, SALE_SETTLED)
+"""Exceptions that no later run could end otherwise: a sale never grows, and what is settled stays so."""
 COMMIT_MARGIN = timedelta(days=1)
 """Rows may become visible this long after the time they bear: longer than any transaction lasts."""
 
@@ -151,14 +153,14 @@ def _items_of_row() -> QuerySet[CalculationItem]:
 
 
 def _closed_exceptions_of_row() -> QuerySet[CalculationException]:
-    """Exceptions of locked runs that are settled: nothing will ever be allocated of the row."""
+    """Exceptions of locked runs that are final by themselves, or settled: nothing will ever be allocated of the row."""
     exceptions = CalculationException.objects.filter(
         workspace=OuterRef("workspace"), event=OuterRef("pk"), run__status=RunStatus.LOCKED
     )
     settled = ExceptionDecision.objects.filter(
         workspace=OuterRef("workspace"), event=OuterRef("event"), kind=ExceptionDecision.Kind.SETTLED
     )
-    return exceptions.filter(Q(code=SALE_SETTLED) | Exists(settled))
+    return exceptions.filter(Q(code__in=FINAL) | Exists(settled))
 
 
 def _settled_rows(run: CalculationRun) -> frozenset[str]:

@@ -16,13 +16,17 @@ from revenues.api.product_mappings import ProductMappingViews
 from revenues.api.products import ProductViews
 from revenues.api.revenue_sources import RevenueSourceViews
 from revenues.api.revenues import RevenueViews
+from rules.api.explanations import ItemExplanationViews, RevenueExplanationViews
 from rules.api.payouts import ConfirmationViews, PayoutExportViews, PayoutReviewViews, ReconciliationViews
 from rules.api.rules import RuleViews
 from rules.api.run_reviews import RunReviewViews
 from rules.api.runs import RunItemViews, RunSummaryViews, RunViews
+from rules.api.simulations import SimulationViews
 from rules.api.statements import (
     BalanceEntryViews,
     BalanceViews,
+    ClosePackageViews,
+    DisputeKitViews,
     RunStatementViews,
     StatementDocumentViews,
     StatementViews,
@@ -58,6 +62,7 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/revenues", RevenueViews.as_view({"get": "list", "post": "create"})),
     path("api/v1/revenues/batch", RevenueViews.as_view({"post": "batch_create"})),
     path("api/v1/revenues/<uuid:id>", RevenueViews.as_view({"get": "retrieve"})),
+    path("api/v1/revenues/<uuid:id>/explanation", RevenueExplanationViews.as_view({"get": "explanation"})),
     path("api/v1/imports", ImportUploadViews.as_view({"get": "list", "post": "create"})),
     path("api/v1/imports/templates", ImportTemplateViews.as_view({"get": "templates"})),
     path("api/v1/imports/templates/<slug:key>/sample", ImportTemplateViews.as_view({"get": "sample"})),
@@ -67,6 +72,7 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/imports/<uuid:id>/problems", ImportProblemViews.as_view({"get": "problems"})),
     *configuration("rules", RuleViews),
     path("api/v1/rules/conflicts", RuleViews.as_view({"get": "conflicts"})),
+    path("api/v1/rules/simulate", SimulationViews.as_view({"post": "simulate"})),
     path("api/v1/rules/<uuid:id>/toggle-status", RuleViews.as_view({"post": "toggle_status"})),
     path("api/v1/rules/<uuid:id>/versions", RuleViews.as_view({"get": "versions"})),
     path("api/v1/rules/<uuid:id>/versions/<int:version>", RuleViews.as_view({"get": "version"})),
@@ -89,9 +95,12 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/calculation-runs/<uuid:id>/confirmations", ConfirmationViews.as_view({"post": "confirmations"})),
     path("api/v1/calculation-runs/<uuid:id>/reconciliation", ReconciliationViews.as_view({"get": "reconciliation"})),
     path("api/v1/calculation-runs/<uuid:id>/reconciliation/resolve", ReconciliationViews.as_view({"post": "resolve"})),
+    path("api/v1/calculation-items/<uuid:id>/explanation", ItemExplanationViews.as_view({"get": "explanation"})),
     path("api/v1/statements", StatementViews.as_view({"get": "list"})),
     path("api/v1/statements/<uuid:id>", StatementViews.as_view({"get": "retrieve"})),
     path("api/v1/statements/<uuid:id>/document", StatementDocumentViews.as_view({"get": "document"})),
+    path("api/v1/statements/<uuid:id>/dispute-kit", DisputeKitViews.as_view({"get": "dispute_kit"})),
+    path("api/v1/calculation-runs/<uuid:id>/close-package", ClosePackageViews.as_view({"get": "close_package"})),
     path("api/v1/balances", BalanceViews.as_view({"get": "list"})),
     path("api/v1/balances/<uuid:id>/entries", BalanceEntryViews.as_view({"get": "entries"})),
 ]

@@ -7,7 +7,7 @@ from uuid import UUID
 import django_filters
 from django.db.models import Count, F, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -22,12 +22,14 @@ from alliantra.errors import DomainError
 from partners.models import Payee
 from rules.api.payouts import LockedRunViews
 from rules.models import BalanceEntry, Statement
+from rules.packages import close_package, dispute_kit
 from rules.statement_documents import statement_document
 from rules.statements.html import html_parts
 from rules.statements.pdf import pdf
 from rules.statements.table import csv_lines
 
 ENTRIES_SHOWN = 20
+ZIP = "application/zip"
 TYPES = {"html": "text/html; charset=utf-8", "pdf": "application/pdf", "csv": "text/csv; charset=utf-8"}
 
 
@@ -135,6 +137,40 @@ class StatementDocumentViews(WorkspaceViewSet):
         if form not in TYPES:
             raise DomainError("invalid_parameter", "format must be html, pdf or csv.", parameter="format")
         return statement_response(self.get_object(), form)
+
+
+class DisputeKitViews(WorkspaceViewSet):
+    """The dispute kit: everything behind one statement, each item explained."""
+
+    model = Statement
+    resource = "statements"
+    serializer_class = StatementSerializer
+    example = STATEMENT_EXAMPLE
+
+    def prepare(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """With their runs."""
+        return rows.select_related("run", "run__workspace", "workspace")
+
+    @extend_schema(responses={(200, ZIP): OpenApiTypes.BINARY})
+    def dispute_kit(self, request: Request, id: UUID) -> HttpResponseBase:  # noqa: A002
+        """A zip: the statement, its rows and items, the rule versions, explanations, audit entries, digests."""
+        statement: Statement = self.get_object()
+        name = f"dispute-kit-{statement.number:06d}.zip"
+        return FileResponse(dispute_kit(statement), as_attachment=True, filename=name, content_type=ZIP)
+
+
+class ClosePackageViews(LockedRunViews):
+    """The close package: everything about one locked run, for the archive."""
+
+    serializer_class = StatementSerializer
+    example = STATEMENT_EXAMPLE
+
+    @extend_schema(responses={(200, ZIP): OpenApiTypes.BINARY})
+    def close_package(self, request: Request, id: UUID) -> HttpResponseBase:  # noqa: A002
+        """A zip: rows, items, exceptions, adjustments, statements, rule versions, audit entries, digests."""
+        run = self.locked_run()
+        name = f"close-package-run-{run.number}.zip"
+        return FileResponse(close_package(run), as_attachment=True, filename=name, content_type=ZIP)
 
 
 def statement_response(statement: Statement, form: str) -> HttpResponseBase:

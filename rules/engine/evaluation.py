@@ -26,7 +26,7 @@ from rules.engine.allocation import ZERO, FlatAllocation, Item, SumMismatch, rem
 from rules.engine.bounds import Adjustment, Bounds
 from rules.engine.inputs import Row, RuleVersion
 from rules.engine.matching import TieBreak
-from rules.engine.refunds import Sale, SaleState, reversal
+from rules.engine.refunds import Sale, SaleState, reversal, split_keys_of
 from rules.engine.ruleset import Decision, RuleSet, allocation_of
 from rules.engine.tiers import Accumulator, TieredAllocation, window_key
 
@@ -148,6 +148,7 @@ class Evaluation:
         row = outcome.row
         known = self._sales.get(row.id) or self._missed[row.id]
         known.version, known.items = outcome.version, tuple(outcome.items)
+        known.split_keys = split_keys_of(outcome.version)
         known.state = SaleState.POSTED if outcome.exception is None else SaleState.UNALLOCATED
         if outcome.exception is not None and row.id in self._settled:
             known.state = SaleState.SETTLED
@@ -185,6 +186,7 @@ class Evaluation:
         if decision is None:
             return False
         sale.version = decision.version
+        sale.split_keys = split_keys_of(decision.version)
         if isinstance(decision.allocation, FlatAllocation):
             items, _ = decision.allocation.apply(sale.row)
             sale.items = tuple(items)

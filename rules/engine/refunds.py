@@ -49,6 +49,14 @@ class Sale:
     refunded: Decimal = ZERO
 
 
+def split_keys_of(version: RuleVersion | None) -> dict[str, str]:
+    """Payee id → what ties are broken by, of everybody whom a version names; a fallback has nobody to tie with."""
+    if version is None:
+        return {}
+    members = (member for allocation in version.allocations for member in allocation.members)
+    return {member.payee_id: member.split_key for member in members}
+
+
 def reversal(sale: Sale, before: Decimal, after: Decimal) -> list[Item]:
     """What each item of the sale gives back as the amount refunded goes from `before` to `after`."""
     reversed_before, reversed_after = _reversed(sale, before), _reversed(sale, after)

@@ -1,10 +1,18 @@
 """Closing a month over HTTP: approve, lock, statements, balances, payouts, confirmations, reconciliation."""
 
+import hashlib
+import io
+import json
+import zipfile
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Sum
+from django.db.models.functions import Coalesce
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import AuditEntry
@@ -14,7 +22,7 @@ from rules.models import CalculationItem, CalculationRun
 from rules.verification import verify_run
 from tests.conftest import ClientFactory
 from tests.http import ApiClient
-from tests.rules.factories import event, payee, post, rule
+from tests.rules.factories import NOON, event, payee, post, rule
 from webhooks.models import Message
 
 RUNS = "/api/v1/calculation-runs"
@@ -289,3 +297,63 @@ def test_an_inactive_payee_blocks_and_a_pending_one_is_warned_of(
     assert [finding["code"] for finding in found["blockers"]] == ["inactive_payee"]
     assert "pending_payee" in [finding["code"] for finding in found["warnings"]]
     assert bea.post(f"{path}/approve").json()["code"] == "run_blocked"
+
+
+def test_evidence_is_taken_away_with_digests_that_fit(api: ApiClient, actor: Actor, close: Calculate) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "20"})
+    post(event(actor.workspace, "=sale", "100.00"), event(actor.workspace, "back", "-1", original_external_id="=sale"))
+    path = close()
+    [statement] = api.get(f"{path}/statements").json()["data"]
+    wanted = {"run.json", "rows.csv", "items.csv", "adjustments.csv", "rule_versions.json", "audit.json"}
+    for address, more in (
+        (f"{path}/close-package", {"exceptions.csv", "statements.csv", "decisions.json", "statements/000001.html"}),
+        (f"/api/v1/statements/{statement['id']}/dispute-kit", {"statement.pdf", "explanations.json"}),
+    ):
+        archive = zipfile.ZipFile(io.BytesIO(b"".join(api.get(address).streaming_content)))
+        manifest = json.loads(archive.read("manifest.json"))
+        assert set(archive.namelist()) - {"manifest.json"} == set(manifest["sha256"])
+        assert set(manifest["sha256"]) >= wanted | more
+        assert manifest["digest_holds"] is True
+        for name, digest in manifest["sha256"].items():
+            assert hashlib.sha256(archive.read(name)).hexdigest() == digest
+        assert "'=sale" in archive.read("rows.csv").decode()
+        assert len(archive.read("items.csv").splitlines()) == 1 + 2
+
+
+def test_ties_of_a_refund_break_alike_in_the_run_of_its_sale_and_in_a_later_one(
+    api: ApiClient, actor: Actor, close: Calculate
+) -> None:
+    ada, bob = payee(actor.workspace, "ada"), payee(actor.workspace, "bob")
+    rule(actor, {ada: "10", bob: "10"})
+    half = {"occurred_at": NOON + timedelta(hours=1)}
+    names = range(40)
+    post(*(event(actor.workspace, f"s{name}", "1.00") for name in names))
+    post(*(event(actor.workspace, f"a{name}", "-0.25", original_external_id=f"s{name}", **half) for name in names))
+    close()
+    post(*(event(actor.workspace, f"b{name}", "-0.75", original_external_id=f"s{name}", **half) for name in names))
+    close(JUNE)
+    by_sale = CalculationItem.objects.order_by().values("payee", sale=Coalesce("sale_id", "event_id"))
+    assert set(by_sale.annotate(left=Sum("amount")).values_list("left", flat=True)) == {Decimal(0)}
+
+
+def test_a_refund_beyond_its_sale_is_an_exception_once(api: ApiClient, actor: Actor, close: Calculate) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "20"})
+    post(event(actor.workspace, "sale", "100.00"), event(actor.workspace, "a", "-90", original_external_id="sale"))
+    post(event(actor.workspace, "b", "-30", original_external_id="sale"))
+    post(event(actor.workspace, "c", "-5", original_external_id="sale"))
+    may = close()
+    found = figures(api.get(f"{may}/exceptions"), "revenue_external_id", "code", "amount")
+    assert found == [["b", "refund_exceeds_sale", "-20.000"], ["c", "refund_exceeds_sale", "-5.000"]]
+    assert figures(api.get("/api/v1/balances"), "balance") == [["0.000"]]
+    assert api.get(close(JUNE)).json()["data"]["rows"] == 0
+
+
+def test_a_refund_waits_for_its_sale_and_is_taken_with_it(api: ApiClient, actor: Actor, close: Calculate) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "20"})
+    post(event(actor.workspace, "back", "-40", original_external_id="sale"))
+    may = close()
+    assert figures(api.get(f"{may}/exceptions"), "code") == [["refund_without_sale"]]
+    post(event(actor.workspace, "sale", "100.00", occurred_at=NOON + timedelta(days=1)))
+    june = close(JUNE)
+    lines = figures(api.get(f"{june}/items"), "revenue_external_id", "amount")
+    assert lines == [["sale", "20.000"], ["back", "-8.000"]]
