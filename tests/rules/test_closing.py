@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -17,6 +18,7 @@ from django.db.models.functions import Coalesce
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import AuditEntry
 from partners.services import update_payee
+from revenues.models import RevenueEvent
 from rules import calculation
 from rules.models import CalculationItem, CalculationRun
 from rules.verification import verify_run
@@ -357,3 +359,15 @@ def test_a_refund_waits_for_its_sale_and_is_taken_with_it(api: ApiClient, actor:
     june = close(JUNE)
     lines = figures(api.get(f"{june}/items"), "revenue_external_id", "amount")
     assert lines == [["sale", "20.000"], ["back", "-8.000"]]
+
+
+def test_a_mapping_made_after_the_lock_is_for_rows_that_are_open(
+    api: ApiClient, actor: Actor, close: Calculate
+) -> None:
+    rule(actor, {payee(actor.workspace, "ada"): "20"})
+    post(event(actor.workspace, "locked", "1.00", external_product_identifier="sku"))
+    close()
+    post(event(actor.workspace, "open", "1.00", external_product_identifier="sku"))
+    product = api.post("/api/v1/products", {"name": "Pro", "external_id": "sku"}).json()["data"]
+    found = dict(RevenueEvent.objects.in_workspace(actor.workspace).values_list("external_id", "product_id"))
+    assert found == {"locked": None, "open": UUID(product["id"])}
