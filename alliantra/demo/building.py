@@ -13,7 +13,7 @@ from django.db import transaction
 from alliantra.demo.history import CURRENCY, records
 from alliantra.demo.scenarios import DemoPartner, DemoRule, Scenario
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.models import Environment, Role, User, Workspace
+from alliantra.workspaces.models import Environment, Membership, Role, User, Workspace
 from alliantra.workspaces.permissions import ALL
 from alliantra.workspaces.services import add_member, create_user, create_workspace, issue_api_key, update_workspace
 from partners.models import Partner, Payee
@@ -24,8 +24,19 @@ from revenues.ingestion.services import Landed, ingest_events
 from revenues.models import Product
 from revenues.services import create_product
 from rules.calculation import calculate
-from rules.models import CalculationRun
-from rules.services import create_rule, request_run
+from rules.models import CalculationRun, ExceptionDecision
+from rules.payouts.confirmation_files import payments_from_records
+from rules.readiness import open_exceptions
+from rules.services import (
+    AllocationValues,
+    approve_run,
+    create_rule,
+    decide_exceptions,
+    export_payouts,
+    import_confirmations,
+    lock_run,
+    request_run,
+)
 
 BATCH = 2_000
 OWN_PAYEE = "*"
@@ -54,7 +65,7 @@ class Cast:
 
 
 def build(scenario: Scenario, *, now: datetime, seed: int) -> tuple[Workspace, Credentials]:
-    """Make the whole workspace, history and a calculated run of last month included."""
+    """Make the whole workspace: two years of history, a closed month, and one that waits for approval."""
     workspace = create_workspace(
         slug=scenario.slug,
         name=scenario.name,
@@ -73,7 +84,7 @@ def build(scenario: Scenario, *, now: datetime, seed: int) -> tuple[Workspace, C
     for rule in scenario.rules:
         _agree(rule, scenario, cast, actor, today)
     _remember(scenario, actor, today, seed, now)
-    _calculate_last_month(actor, today)
+    _close_and_calculate(workspace, credentials, today)
     return workspace, credentials
 
 
@@ -179,14 +190,24 @@ def _save_rule(
         external_id=external_id,
         name=name,
         priority=rule.priority,
-        allocations=[
-            {"payee_id": cast.payees[payee].pk, "percentage": Decimal(percentage)}
-            for payee, percentage in shares.items()
-        ],
+        allocation_type="tiered" if rule.tiers else "flat",
+        tier_window="month" if rule.tiers else "run",
+        allocations=[_allocation(rule, cast.payees[payee], percentage) for payee, percentage in shares.items()],
         scope=_scope(scope, cast),
         valid_from=_day(today, rule.from_days_ago),
         valid_to=_day(today, rule.until_days_ago),
     )
+
+
+def _allocation(rule: DemoRule, payee: Payee, percentage: str) -> AllocationValues:
+    allocation: AllocationValues = {"payee_id": payee.pk}
+    if rule.tiers:
+        allocation["tiers"] = [{"from": Decimal(start), "percentage": Decimal(rate)} for start, rate in rule.tiers]
+    else:
+        allocation["percentage"] = Decimal(percentage)
+    if rule.cap:
+        allocation["cap_amount"] = Decimal(rule.cap)
+    return allocation
 
 
 def _scope(named: Mapping[str, tuple[str, ...]], cast: Cast) -> dict[str, Any]:
@@ -213,8 +234,36 @@ def _remember(scenario: Scenario, actor: Actor, today: date, seed: int, now: dat
         assert not refused, refused[0]
 
 
-def _calculate_last_month(actor: Actor, today: date) -> CalculationRun:
+def _close_and_calculate(workspace: Workspace, credentials: Credentials, today: date) -> None:
+    """The month before last closed and paid; last month calculated, and waiting for the reviewer."""
+    owner, reviewer = (
+        Actor.from_membership(
+            Membership.objects.in_workspace(workspace).get(user__email=user), address=None, request_id=""
+        )
+        for user in (credentials.user, credentials.approver_user)
+    )
     last = today.replace(day=1) - timedelta(days=1)
+    closed = _calculated(owner, last.replace(day=1) - timedelta(days=1))
+    if open_exceptions(closed).exists():
+        reason = "Sales that came without a partner."
+        decide_exceptions(closed, actor=owner, decision=ExceptionDecision.Kind.SETTLED, reason=reason)
+    closed = lock_run(approve_run(closed, actor=reviewer), actor=owner)
+    paid = [
+        {
+            "payee_external_id": payable.payee.external_id,
+            "currency": payable.currency,
+            "amount": str(payable.amount_due),
+            "reference": f"BACS {closed.number:03d}-{place:02d}",
+        }
+        for place, payable in enumerate(export_payouts(closed, actor=owner, form="csv"), 1)
+    ]
+    payments = payments_from_records(paid)
+    import_confirmations(closed, actor=owner, payments=payments, digest="0" * 64, file_name="bank.csv")
+    _calculated(owner, last)
+
+
+def _calculated(actor: Actor, last: date) -> CalculationRun:
+    """A run of the month that ends with `last`."""
     run = request_run(actor=actor, period_start=last.replace(day=1), period_end=last, currency=CURRENCY)
     calculate(run.pk)
     run.refresh_from_db()

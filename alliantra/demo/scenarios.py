@@ -33,7 +33,11 @@ class DemoPartner:
 
 @dataclass(frozen=True, slots=True)
 class DemoRule:
-    """An agreement. `scope` names records by external id; `days_ago` places a window relative to today."""
+    """An agreement. `scope` names records by external id; `days_ago` places a window relative to today.
+
+    With `tiers`, from and percentage of each band, the one payee's share is measured by month instead. `cap` is the
+    most that each of its payees gets in a run.
+    """
 
     external_id: str
     name: str
@@ -42,6 +46,8 @@ class DemoRule:
     scope: Mapping[str, tuple[str, ...]]
     from_days_ago: int | None = None
     until_days_ago: int | None = None
+    tiers: tuple[tuple[str, str], ...] = ()
+    cap: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,12 @@ SAAS = Scenario(
     rules=(
         DemoRule("affiliate_standard", "Affiliates 20 percent", 100, {"*": "20"}, {}),
         DemoRule(
-            "reseller_margin", "Kestrel reseller margin", 120, {"p_kestrel": "32.5"}, {"partner_ids": ("p_kestrel",)}
+            "reseller_margin",
+            "Kestrel reseller tiers",
+            120,
+            {"p_kestrel": ""},
+            {"partner_ids": ("p_kestrel",)},
+            tiers=(("0", "25"), ("1000", "30"), ("2500", "35")),
         ),
         DemoRule(
             "meadow_split",
@@ -119,6 +130,7 @@ SAAS = Scenario(
             140,
             {"house_referral": "4"},
             {"product_ids": ("sku_enterprise",)},
+            cap="500",
         ),
         DemoRule(
             "services_none",
@@ -152,7 +164,14 @@ MARKETPLACE = Scenario(
     house_payees=(("hb_carriage", "Harbour Carriage", "company"),),
     rules=(
         DemoRule("seller_share", "Sellers 82 percent", 100, {"*": "82"}, {}),
-        DemoRule("creator_share", "Creators 10 percent", 120, {"c_nell": "10"}, {"partner_ids": ("c_nell",)}),
+        DemoRule(
+            "creator_share",
+            "Creator tiers",
+            120,
+            {"c_nell": ""},
+            {"partner_ids": ("c_nell",)},
+            tiers=(("0", "8"), ("500", "10"), ("1500", "12")),
+        ),
         DemoRule(
             "heavy_goods",
             "Home goods with carriage",
@@ -184,7 +203,14 @@ AGENCY = Scenario(
     house_payees=(("tt_scout", "Scout Network", "company"),),
     rules=(
         DemoRule("talent_share", "Talent 70, scout 10", 100, {"*": "70", "tt_scout": "10"}, {}),
-        DemoRule("studio_share", "Gale Brothers studio", 120, {"t_gale": "75"}, {"partner_ids": ("t_gale",)}),
+        DemoRule(
+            "studio_share",
+            "Gale Brothers studio tiers",
+            120,
+            {"t_gale": ""},
+            {"partner_ids": ("t_gale",)},
+            tiers=(("0", "70"), ("5000", "75")),
+        ),
         DemoRule("appearances", "Appearances", 130, {"*": "80"}, {"product_categories": ("appearance",)}),
     ),
 )

@@ -115,6 +115,11 @@ class Workspace(models.Model):
         """Product categories as `[{name, label}]`, in the order of the settings."""
         return list(self.settings.get("product_categories", []))
 
+    @property
+    def allows_self_approval(self) -> bool:
+        """Whether who asked for a calculation may approve it."""
+        return self.settings.get("self_approval", False) is True
+
     def day_start(self, day: date) -> datetime:
         """First moment of `day` in this workspace's time zone."""
         return datetime(day.year, day.month, day.day, tzinfo=self.zone)

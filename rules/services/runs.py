@@ -101,8 +101,7 @@ def approve_run(run: CalculationRun, *, actor: Actor) -> CalculationRun:
     if found := blockers(held):
         codes = ", ".join(f"{finding.code} ({finding.total})" for finding in found)
         raise DomainError("run_blocked", f"{held} cannot be approved: {codes}.")
-    is_alone = held.workspace.settings.get("self_approval", False)
-    if not is_alone and actor.pk == held.requested_by_id:
+    if not held.workspace.allows_self_approval and actor.pk == held.requested_by_id:
         raise DomainError("self_approval", f"{actor.name} asked for the calculation of {held}.")
     before = audit.snapshot(held)
     held.status = RunStatus.APPROVED

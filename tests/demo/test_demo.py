@@ -35,11 +35,13 @@ def test_the_same_seed_and_day_give_the_same_history(scenario: Any) -> None:
 @pytest.mark.django_db
 def test_a_demo_has_everything_and_its_run_adds_up() -> None:
     workspace, credentials = build(SMALL, now=TODAY, seed=1)
-    run = CalculationRun.objects.get(workspace=workspace)
-    assert run.status == RunStatus.CALCULATED
+    closed, run = CalculationRun.objects.filter(workspace=workspace).order_by("number")
+    assert (closed.status, run.status) == (RunStatus.LOCKED, RunStatus.CALCULATED)
+    assert closed.statements.exists()
+    assert all(payout.is_closed for payout in closed.payouts.all())
     assert run.basis_total == run.allocated_total + run.remainder_total + run.exceptions_total > 0
     payees = ApiClient(credentials.api_key).get(f"/api/v1/calculation-runs/{run.pk}/payees").json()["data"]
-    assert sum(Decimal(row["total"]) for row in payees) == run.allocated_total
+    assert sum(Decimal(row["total"]) for row in payees) == run.allocated_total + run.adjustments_total
     signed_in = Client().login(username=credentials.user, password=credentials.password)
     assert signed_in
 
@@ -50,7 +52,8 @@ def test_a_reset_demo_is_the_same_demo(settings: Any, tmp_path: Path) -> None:
     figures = []
     for _ in range(2):
         call_command("demo", scenario="agency", reset=True, seed=7)
-        run = CalculationRun.objects.get()
+        run = CalculationRun.objects.order_by("number").last()
+        assert run is not None
         figures.append((RevenueEvent.objects.count(), run.rows, run.basis_total, run.allocated_total))
     assert figures[0] == figures[1]
     path = tmp_path / "credentials.json"

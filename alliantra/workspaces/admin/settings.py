@@ -31,6 +31,10 @@ class CategoryRow(RowForm):
         return self.cleaned_data["label"] or name.replace("_", " ").replace("-", " ").capitalize()
 
 
+SETTINGS = {"categories": "product_categories", "self_approval": "self_approval"}
+"""Field of the form → key in the workspace's settings."""
+
+
 class WorkspaceForm(ConsoleForm):
     """What the owner decides about a workspace."""
 
@@ -39,6 +43,12 @@ class WorkspaceForm(ConsoleForm):
         required=False,
         add_label="Add a category",
         help_text="What products can be filed under. The name is what the API sends; the label is what people read.",
+    )
+
+    self_approval = forms.BooleanField(
+        required=False,
+        label="Let people approve what they calculated",
+        help_text="Else a run is approved by somebody else than who asked for its calculation.",
     )
 
     class Meta:
@@ -53,6 +63,7 @@ class WorkspaceForm(ConsoleForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["categories"] = self.instance.category_options
+        self.initial["self_approval"] = self.instance.allows_self_approval
 
     def clean_base_currency(self) -> str:
         """Capital letters."""
@@ -70,6 +81,7 @@ class WorkspaceAdmin(ConsoleAdmin[Workspace]):
     fieldsets = (
         (None, {"fields": ("name", "base_currency", "timezone")}),
         ("Product categories", {"fields": ("categories",)}),
+        ("Closing", {"fields": ("self_approval",)}),
         ("Identity", {"fields": ("slug_", "environment_", "identifier_", "created")}),
     )
 
@@ -91,8 +103,9 @@ class WorkspaceAdmin(ConsoleAdmin[Workspace]):
     def update_row(self, row: Workspace, actor: Actor, form: ConsoleForm) -> Workspace:
         """Change the workspace."""
         changes = form.changes()
-        if "categories" in changes:
-            changes["settings"] = {**row.settings, "product_categories": changes.pop("categories")}
+        settings = {SETTINGS[name]: changes.pop(name) for name in SETTINGS if name in changes}
+        if settings:
+            changes["settings"] = {**row.settings, **settings}
         updated = services.update_workspace(row, actor=actor, **changes)
         if "timezone" in changes:
             rebuild(updated)  # its days begin at other moments now
