@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def fuzz(
     """Start an installation in `folder`, put records into it, and let Schemathesis at it."""
     with installation(folder) as running:
         workspace = running.manage("create_workspace", "--slug", "fuzzed", "--base-currency", "USD")
-        key = running.manage("issue_api_key", "--workspace", "fuzzed", "--permissions", "all")
+        key, reviewer = (
+            running.manage("issue_api_key", "--workspace", "fuzzed", "--permissions", "all") for _ in range(2)
+        )
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
             *("run", f"{running.url}/api/v1/openapi.json", "-H", f"Authorization: Bearer {key}"),
@@ -34,16 +37,16 @@ def fuzz(
             **os.environ,
             "SCHEMATHESIS_HOOKS": "tests.fuzzing.hooks",
             "PYTHONPATH": str(TREE),
-            "FUZZ_IDS": json.dumps({"workspaces": [workspace], **seeded(running, key)}),
+            "FUZZ_IDS": json.dumps({"workspaces": [workspace], **seeded(running, key, reviewer)}),
         }
         return subprocess.run(command, cwd=folder, env=environment, check=False, text=True, capture_output=capture)
 
 
-def seeded(running: Installation, key: str) -> dict[str, list[str]]:
+def seeded(running: Installation, key: str, reviewer: str) -> dict[str, list[str]]:
     """Collection → ids of records that requests can speak of."""
     numbers = range(1, PER_COLLECTION + 1)
-    with running.client(key) as client:
-        ids = {"partners": partners(client), "payees": [], "imports": []}
+    with running.client(key) as client, running.client(reviewer) as other:
+        ids = {"partners": partners(client), "payees": [], "imports": [], **closed_month(client, other)}
         for number in numbers:
             ids["payees"].append(created(client, "payees", {"external_id": f"payee-{number}", "name": f"P{number}"}))
             file = {"file": (f"{number}.csv", CSV.format(number).encode(), "text/csv")}
@@ -52,6 +55,27 @@ def seeded(running: Installation, key: str) -> dict[str, list[str]]:
             for collection, body in records(number, payee).items():
                 ids.setdefault(collection, []).append(created(client, collection, body))
         return ids
+
+
+def closed_month(client: httpx.Client, reviewer: httpx.Client) -> dict[str, list[str]]:
+    """Ids of what follows from a locked run: April, one sale, one refund, paid in part."""
+    payee = created(client, "payees", {"external_id": "paid", "name": "Paid"})
+    created(client, "rules", {"name": "April", "allocations": [{"payee_id": payee, "percentage": 20}]})
+    sale = {"external_id": "april", "type": "sale", "amount": "90.00", "occurred_at": "2026-04-15T12:00:00Z"}
+    created(client, "revenues", {**sale, "currency": "USD"})
+    april = {"period_start": "2026-04-01", "period_end": "2026-04-30", "currency": "USD"}
+    run = created(client, "calculation-runs", april)
+    path = f"/api/v1/calculation-runs/{run}"
+    deadline = time.monotonic() + 60
+    while client.get(path).json()["data"]["status"] == "calculating" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert reviewer.post(f"{path}/approve").is_success
+    assert client.post(f"{path}/lock").is_success
+    paid = {"payee_external_id": "paid", "currency": "USD", "amount": "10.00", "reference": "april-1"}
+    assert client.post(f"{path}/confirmations", json={"records": [paid]}).status_code == 201
+    lists = {"calculation-items": "items", "statements": "statements", "payouts": "reconciliation"}
+    found = {name: [row["id"] for row in client.get(f"{path}/{part}").json()["data"]] for name, part in lists.items()}
+    return {**found, "balances": [payee], "calculation-runs": [run]}
 
 
 def partners(client: httpx.Client) -> list[str]:

@@ -22,6 +22,10 @@ COLLECTIONS = {
     "revenue_source_ids": "revenue-sources",
     "revenue_id": "revenues",
     "rule_id": "rules",
+    "revenue_ids": "revenues",
+    "calculation_run_id": "calculation-runs",
+    "exception_ids": "exceptions",
+    "payout_ids": "payouts",
 }
 """Name of a field → collection it refers to."""
 LEFT_AS_DRAWN = 5
