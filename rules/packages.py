@@ -179,7 +179,7 @@ def dispute_kit(statement: Statement) -> IO[bytes]:
     adjustments = run.adjustments.filter(payee=statement.payee_id)
     package.add_table("adjustments.csv", ADJUSTMENT_COLUMNS, adjustments.order_by("id"))
     package.add_json("rule_versions.json", _versions(run, items))
-    package.add("explanations.json", _explanations(items.select_related("event").order_by("id")[:EXPLAINED_ITEMS]))
+    package.add("explanations.json", _explanations(items.select_related("event", "run", "workspace").order_by("id")[:EXPLAINED_ITEMS]))
     package.add_json("audit.json", _audit(run))
     return package.finished(run)
 

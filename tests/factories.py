@@ -16,7 +16,7 @@ from revenues.ingestion.records import RevenueRecord
 from revenues.ingestion.services import Landed, ingest_revenues
 from revenues.services import create_product, create_source
 from rules.calculation import calculate
-from rules.models import Statement
+from rules.models import CalculationItem, Statement
 from rules.services import AllocationValues, approve_run, create_rule, lock_run, request_run
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
@@ -89,6 +89,11 @@ def run(actor: Actor, number: int = 1) -> UUID:
     return made.pk
 
 
+def calculation_item(actor: Actor, number: int = 1) -> UUID:
+    """An item of a calculated run."""
+    return CalculationItem.objects.filter(run=run(actor, number)).earliest("id").pk
+
+
 def statement(actor: Actor, number: int = 1) -> UUID:
     """The statement of a payee in a locked run over one sale, posted and closed by different people."""
     territory = {"territory": f"T{number}"}
@@ -133,6 +138,7 @@ MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "imports": import_batch,
     "rules": rule,
     "calculation-runs": run,
+    "calculation-items": calculation_item,
     "statements": statement,
     "balances": payee_with_balance,
 }

@@ -11,6 +11,9 @@ bounds.py       caps, floors, and corrections of volume bands
 index.py        the same winners without testing every rule on every row
 conflicts.py    rules of equal priority that can match the same row
 explanation.py  every rule's fate for one row, in words that can be shown
+wording.py      figures and names as text
+steps.py        one step of a working, as fields and as a sentence
+arithmetic.py   what an allocation did, step by step; tier_arithmetic.py and refund_arithmetic.py of bands and refunds
 digest.py       the fingerprint of a run's inputs and items
 inputs.py       rows and rule versions as plain values
 """
