@@ -1,8 +1,8 @@
 """What locked runs leave to a new one: rows that are taken, rows that came late, rows that no rule took, and measures.
 
 A row is consumed once a locked run has an item of it, or an exception that is final or that a person settled.
-Everything else stays open: a row that arrives for a locked period is taken by the next run that covers it, by the rule versions which
-the locked run used; a row that no rule took is offered to every later run, by the rules of then.
+Everything else stays open: a row that arrives for a locked period is taken by the next run that covers it, by the rule
+versions which the locked run used; a row that no rule took is offered to every later run, by the rules of then.
 """
 
 from collections.abc import Mapping, Sequence

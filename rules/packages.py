@@ -146,7 +146,7 @@ class _Package:
 
 
 def close_package(run: CalculationRun) -> IO[bytes]:
-    """Everything about a locked run: rows, items, exceptions, adjustments, statements, rule versions, audit, digests."""
+    """Everything about a locked run: rows, items, exceptions, statements, rule versions, decisions, audit entries."""
     package = _Package(run)
     package.add_json("run.json", _run(run))
     package.add_table("rows.csv", ROW_COLUMNS, _rows(run).order_by("occurred_at", "id"))
@@ -179,7 +179,8 @@ def dispute_kit(statement: Statement) -> IO[bytes]:
     adjustments = run.adjustments.filter(payee=statement.payee_id)
     package.add_table("adjustments.csv", ADJUSTMENT_COLUMNS, adjustments.order_by("id"))
     package.add_json("rule_versions.json", _versions(run, items))
-    package.add("explanations.json", _explanations(items.select_related("event", "run", "workspace").order_by("id")[:EXPLAINED_ITEMS]))
+    explained = items.select_related("event", "run", "workspace").order_by("id")[:EXPLAINED_ITEMS]
+    package.add("explanations.json", _explanations(explained))
     package.add_json("audit.json", _audit(run))
     return package.finished(run)
 

@@ -103,8 +103,12 @@ def statement(actor: Actor, number: int = 1) -> UUID:
     create_rule(
         actor=actor, name=f"{CANARY} {number}", allocations=[share], scope={"territories": [territory["territory"]]}
     )
-    days = {"period_start": date(2026, 5, 1), "period_end": date(2026, 5, 31)}
-    held = request_run(actor=actor, currency=actor.workspace.base_currency, **days)
+    held = request_run(
+        actor=actor,
+        currency=actor.workspace.base_currency,
+        period_start=date(2026, 5, 1),
+        period_end=date(2026, 5, 31),
+    )
     calculate(held.pk)
     reviewer = Actor(actor.workspace, "member", "Bea", uuid4(), ALL)
     lock_run(approve_run(held, actor=reviewer), actor=actor)

@@ -245,8 +245,15 @@ def test_every_json_body_has_an_example_that_fits_its_schema(surface: str) -> No
     for address, operations in surface_document(surface)["paths"].items():
         for method, operation in operations.items():
             for content in json_bodies(operation):
-                problems = list(validator(surface, content["schema"]).iter_errors(content["example"]))
-                assert not problems, f"{method} {address}: {problems[0].message}"
+                for example in examples_of(content):
+                    problems = list(validator(surface, content["schema"]).iter_errors(example))
+                    assert not problems, f"{method} {address}: {problems[0].message}"
+
+
+def examples_of(content: dict[str, Any]) -> list[Any]:
+    """The one example of a body, or its several named ones."""
+    named = [example["value"] for example in content.get("examples", {}).values()]
+    return named or [content["example"]]
 
 
 def json_bodies(operation: dict[str, Any]) -> list[dict[str, Any]]:

@@ -131,7 +131,7 @@ def test_locking_makes_an_overlapping_run_stale(
     assert api.post(f"{second}/lock").json()["code"] == "run_stale"
     assert api.get(apart).json()["data"]["is_stale"] is False
     assert api.post(f"{second}/recalculate").status_code == 200
-    calculation.calculate(second.rsplit("/", 1)[1])
+    calculation.calculate(UUID(second.rsplit("/", 1)[1]))
     again = api.get(second).json()["data"]
     assert (again["rows"], again["is_stale"], again["status"]) == (0, False, "calculated")
 
