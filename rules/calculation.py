@@ -84,6 +84,8 @@ class Calculation:
         rules = pinned.rule_set(run.workspace)
         earlier = earlier_rules(run, self.history)
         self.pinned = pinned._replace(late_for=tuple(sorted(earlier)))
+        reads = Reads.of(version for each in (rules, *earlier.values()) for version in each.versions)
+        self._sales = SaleFinder(run, self.history, reads)
         self.evaluation = Evaluation(
             rules,
             run_id=str(run.pk),
@@ -91,12 +93,11 @@ class Calculation:
             accumulators=accumulators(run),
             earlier=earlier,
             settled=self.history.settled,
+            origins=self._sales.origins() if self.history.locked else {},
         )
         self.totals = Totals()
-        reads = Reads.of(version for each in (rules, *earlier.values()) for version in each.versions)
         self.stream = LedgerStream(run, self.history, reads)
         self.digest = begun_digest(run, rules, earlier)
-        self._sales = SaleFinder(run, self.history, reads)
         self._results = Results(run)
 
     def steps(self) -> Iterable[int]:

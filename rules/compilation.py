@@ -122,15 +122,16 @@ def _allocation(share: Mapping[str, Any], split_keys: Mapping[str, str]) -> Allo
         Member(member["payee_id"], split_keys[member["payee_id"]], Decimal(member["weight"]))
         for member in _members(share)
     )
-    recipient = share.get("payee_group_id") or share["payee_id"]
+    kind = "payee_group_id" if "payee_group_id" in share else "payee_id"
     return Allocation(
-        split_keys[recipient],
+        split_keys[share[kind]],
         members,
         percentage=Decimal(share.get("percentage", 0)),
         fixed_amount=_amount(share, "fixed_amount"),
         tiers=tuple(Tier(Decimal(tier["from"]), Decimal(tier["percentage"])) for tier in share.get("tiers", ())),
         cap_amount=_amount(share, "cap_amount"),
         floor_amount=_amount(share, "floor_amount"),
+        recipient=f"{kind}:{share[kind]}",
     )
 
 

@@ -88,7 +88,7 @@ class Measured:
         for each, index, basis, weighted in self._earlier_rows(version, window, moment, outcome.sale_run_id):
             if index == 0:
                 accumulator.revenue = CONTEXT.add(accumulator.revenue, basis)
-            key = each.allocations[index].split_key
+            key = each.allocations[index].key
             due = percentage_of(weighted, Decimal(1))
             accumulator.dues[key] = CONTEXT.add(accumulator.dues.get(key, ZERO), due)
         return accumulator

@@ -27,7 +27,7 @@ from rules.engine.matching import TieBreak
 from rules.engine.refunds import Sale, SaleState, split_keys_of
 from rules.engine.ruleset import RuleSet
 from rules.engine.tier_arithmetic import Movement
-from rules.engine.tiers import Accumulator, window_key
+from rules.engine.tiers import Accumulator, TieredAllocation, window_key
 from rules.history import History
 from rules.ledger import Reads
 from rules.measures import Measured, carried_accumulator
@@ -234,7 +234,7 @@ def _origin(outcome: Outcome, sale: Sale | None, rules: RuleSet, measured: Measu
     """What the items followed from beside row and version."""
     row, version = outcome.row, outcome.version
     fallback = next(iter(_fallback(rules, row)), None) if version is None else None
-    if version is None or version.tiering is None or not outcome.items:
+    if version is None or version.tiering is None or not outcome.items or _gives_back(sale, version):
         return Origin(fallback=fallback, sale=sale)
     amount = CONTEXT.subtract(row.amount, outcome.excepted)
     if sale is None:
@@ -244,7 +244,13 @@ def _origin(outcome: Outcome, sale: Sale | None, rules: RuleSet, measured: Measu
         moment, step = sale.row.occurred_at, -1 if is_full else 0
     window = window_key(version.tiering.window, moment, measured.zone, outcome.sale_run_id or measured.run_id)
     before = measured.before(version, window, moment, outcome)
-    return Origin(sale=sale, movement=Movement(version, before, amount, step, window))
+    split_row = row if sale is None else sale.row
+    return Origin(sale=sale, movement=Movement(version, before, amount, step, window, split_row))
+
+
+def _gives_back(sale: Sale | None, version: RuleVersion) -> bool:
+    """Whether a refund under a tiered version takes back the very items of its sale."""
+    return sale is not None and bool(sale.items) and TieredAllocation(version).takes_back_places
 
 
 # -- a row that no run has -------------------------------------------------------------------------

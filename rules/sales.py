@@ -11,8 +11,8 @@ from django.db.models import Q
 from revenues.models import RevenueEvent, RevenueType
 from rules.compilation import compiled
 from rules.engine.allocation import Item
-from rules.engine.inputs import Row, RuleVersion
-from rules.engine.refunds import Sale, SaleState
+from rules.engine.inputs import Fallback, Row, RuleVersion
+from rules.engine.refunds import Origin, Sale, SaleState
 from rules.history import History
 from rules.ledger import Reads, rows_of
 from rules.models import CalculationException, CalculationItem, CalculationRun, RunStatus
@@ -26,6 +26,21 @@ SELECT sale_id, -sum(basis) FROM (
 ) AS refund GROUP BY sale_id
 """
 """How much of each sale locked runs took back."""
+ORIGINS = """
+SELECT DISTINCT ON (item.sale_id) item.sale_id, item.rule_version_id, item.payee_id::text, item.rate,
+       coalesce(payee.external_id, payee.id::text)
+FROM rules_calculationitem AS item
+JOIN rules_calculationrun AS run ON run.id = item.run_id
+JOIN partners_payee AS payee ON payee.id = item.payee_id
+WHERE item.workspace_id = %(workspace)s AND item.sale_id IS NOT NULL AND item.sale_run_id IS NULL
+  AND run.status = 'locked' AND (%(sales)s::uuid[] IS NULL OR item.sale_id = ANY(%(sales)s::uuid[]))
+  AND NOT EXISTS (SELECT FROM rules_calculationitem AS sold JOIN rules_calculationrun AS seller
+                  ON seller.id = sold.run_id
+                  WHERE sold.workspace_id = item.workspace_id AND sold.event_id = item.sale_id
+                  AND seller.status = 'locked')
+ORDER BY item.sale_id, item.id
+"""
+"""Sales that locked runs refunded although they were in no run, and what their first refund went by."""
 
 
 class SaleFinder:
@@ -64,8 +79,9 @@ class SaleFinder:
         items = self._items(ids)
         refunded = self._refunded(ids)
         excepted = self._excepted(ids)
-        pinned = self._pinned_by_refunds([row_id for row_id in ids if row_id not in items])
-        coming = in_chunk | self._coming([row_id for row_id in ids if row_id not in items])
+        unposted = [row_id for row_id in ids if row_id not in items]
+        origins = self.origins(unposted) if unposted else {}
+        coming = in_chunk | self._coming(unposted)
         sales = []
         for row in rows:
             sale = Sale(row, SaleState.ELSEWHERE, refunded=refunded.get(row.id, Decimal(0)))
@@ -75,8 +91,8 @@ class SaleFinder:
                 sale.state = SaleState.SETTLED if row.id in self._history.settled else SaleState.UNALLOCATED
             elif row.id in coming:
                 sale.state = SaleState.LATER
-            else:
-                sale.version = pinned.get(row.id)
+            elif row.id in origins:
+                sale.version, sale.fallback = origins[row.id]
             sales.append(sale)
         return sales
 
@@ -115,13 +131,16 @@ class SaleFinder:
         found = rows_of(self._run, self._history).filter(pk__in=ids).values_list("pk", flat=True)
         return {str(row_id) for row_id in found}
 
-    def _pinned_by_refunds(self, ids: Sequence[str]) -> dict[str, RuleVersion | None]:
-        """Sales that are in no run, and the version by which locked runs took back part of them."""
-        items = CalculationItem.objects.in_workspace(self._run.workspace).filter(
-            sale_id__in=ids, run__status=RunStatus.LOCKED
-        )
-        found = items.order_by("id").values_list("sale_id", "rule_version_id")
-        return {str(sale_id): self._version(version_id) for sale_id, version_id in found} if ids else {}
+    def origins(self, ids: Sequence[str] | None = None) -> dict[str, Origin]:
+        """Sale → what its refunds went by, of sales that were refunded before they were in a run."""
+        named = None if ids is None else [UUID(row_id) for row_id in ids]
+        with connection.cursor() as cursor:
+            cursor.execute(ORIGINS, {"workspace": self._run.workspace_id, "sales": named})
+            rows = cursor.fetchall()
+        return {
+            str(sale_id): Origin(self._version(version_id), None if version_id else Fallback(payee_id, key, rate))
+            for sale_id, version_id, payee_id, rate, key in rows
+        }
 
     def _version(self, version_id: Any) -> RuleVersion | None:
         if version_id is None:

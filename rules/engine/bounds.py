@@ -1,7 +1,8 @@
 """What a run owes beyond its rows: corrections of volume bands, and what caps take and floors add.
 
 These lines have no row. A cap or floor binds what one allocation of one version gets of the rows of this
-run; refunds of sales in earlier runs are not counted, or a floor would undo them.
+run, and of the corrections that they caused; refunds of sales in earlier runs are not counted, or a floor
+would undo them.
 """
 
 from collections.abc import Sequence
@@ -46,6 +47,7 @@ class Bounds:
         self._counted: set[str] = set()
         self._sums: dict[tuple[str, int], Decimal] = {}
         self._corrections: dict[tuple[str, int, str], Decimal] = {}
+        self._corrected: dict[tuple[str, int], Decimal] = {}
         self._currency = ""
 
     def add(self, version: RuleVersion, items: Sequence[Item], currency: str) -> None:
@@ -64,22 +66,25 @@ class Bounds:
             if key in self._sums:
                 self._sums[key] = CONTEXT.add(self._sums[key], item.amount)
 
-    def correct(self, version: RuleVersion, index: int, window: str, amount: Decimal, currency: str) -> None:
-        """Count what a changed band does to rows of locked runs."""
+    def correct(
+        self, version: RuleVersion, index: int, window: str, amount: Decimal, currency: str, *, is_bound: bool
+    ) -> None:
+        """Count what a changed band does to rows of locked runs; `is_bound` if a row of this run changed it."""
         self._versions.setdefault(version.id, version)
         self._currency = currency
         key = (version.id, index, window)
         self._corrections[key] = CONTEXT.add(self._corrections.get(key, ZERO), amount)
+        if is_bound:
+            place = (version.id, index)
+            self._corrected[place] = CONTEXT.add(self._corrected.get(place, ZERO), amount)
 
     def adjustments(self) -> list[Adjustment]:
         """Every line: corrections first, then caps and floors, which see the corrections; by version and place."""
         lines: list[Adjustment] = []
-        sums = dict(self._sums)
         for (version_id, index, window), amount in sorted(self._corrections.items()):
-            if (version_id, index) in sums:
-                sums[version_id, index] = CONTEXT.add(sums[version_id, index], amount)
             lines += self._lines(version_id, index, AdjustmentKind.TIER_CORRECTION, ZERO, amount, window)
-        for (version_id, index), reached in sorted(sums.items()):
+        for (version_id, index), due in sorted(self._sums.items()):
+            reached = CONTEXT.add(due, self._corrected.get((version_id, index), ZERO))
             allocation = self._versions[version_id].allocations[index]
             cap, floor = allocation.cap_amount, allocation.floor_amount
             if cap is not None and reached > cap:

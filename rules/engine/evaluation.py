@@ -9,7 +9,8 @@ order (occurred_at, source, external_id):
    or its bands are applied to what the rule measured so far                   (tiers.TieredAllocation)
 4. A row that no version matches falls back to the percentage of the payee that its hint or its partner
    leads to; without one it is the exception `unallocated`                     (ruleset.RuleSet)
-5. A linked refund takes back what its sale allocated, under the sale's version (refunds.reversal)
+5. A linked refund takes back what its sale allocated, under the sale's version (refunds.reversal);
+   a sale whose refunds came first is allocated by the version that they went by
 6. A row that arrived late for a locked run is decided by the versions which that run used
 7. Caps, floors and corrections of volume bands follow as lines without a row  (bounds.Bounds)
 
@@ -26,8 +27,8 @@ from rules.engine.allocation import ZERO, FlatAllocation, Item, SumMismatch, rem
 from rules.engine.bounds import Adjustment, Bounds
 from rules.engine.inputs import Row, RuleVersion
 from rules.engine.matching import TieBreak
-from rules.engine.refunds import Sale, SaleState, reversal, split_keys_of
-from rules.engine.ruleset import Decision, RuleSet, allocation_of
+from rules.engine.refunds import Origin, Sale, SaleState, reversal, split_keys_of
+from rules.engine.ruleset import Decision, RuleSet, allocation_of, fallback_allocation
 from rules.engine.tiers import Accumulator, TieredAllocation, window_key
 
 UNALLOCATED = "unallocated"
@@ -69,8 +70,12 @@ class Evaluation:
         accumulators: Mapping[AccumulatorKey, Accumulator] | None = None,
         earlier: Mapping[str, RuleSet] | None = None,
         settled: Container[str] = (),
+        origins: Mapping[str, Origin] | None = None,
     ) -> None:
-        """`accumulators` as locked runs left them; `earlier` by locked run; `settled` are ids of rows."""
+        """`accumulators` as locked runs left them; `earlier` by locked run; `settled` are ids of rows.
+
+        `origins` are of sales that locked runs refunded before the sale itself was in a run.
+        """
         self.rules = rules
         self.accumulators: dict[AccumulatorKey, Accumulator] = {}
         self.bounds = Bounds()
@@ -79,6 +84,7 @@ class Evaluation:
         self._carried = accumulators or {}
         self._earlier = earlier or {}
         self._settled = settled
+        self._origins = origins or {}
         self._allocations: dict[str, FlatAllocation | TieredAllocation] = {}
         self._refunded: dict[str, Decimal] = {}
         self._sales: dict[str, Sale] = {}
@@ -103,7 +109,7 @@ class Evaluation:
 
     def evaluate(self, row: Row) -> Outcome:
         """What becomes of a row by itself: its winner and items, its fallback, or the exception `unallocated`."""
-        decision = None if row.id in self._settled else self._rules_for(row).decide(row)
+        decision = None if row.id in self._settled else self._decide(row)
         if decision is None:
             return Outcome(row, None, None, (), ZERO, UNALLOCATED, row.amount)
         if isinstance(decision.allocation, FlatAllocation):
@@ -112,7 +118,7 @@ class Evaluation:
             assert decision.version is not None
             window = window_key(decision.allocation.window, row.occurred_at, self._zone, self._run_id)
             step = {"sale": 1, "refund": -1}.get(row.type, 0)
-            items = self._tiered(decision.version, decision.allocation, window, row, row.amount, step)
+            items = self._tiered(decision.version, decision.allocation, window, row, row.amount, step, row.split_seed)
             remainder = remainder_of(row.amount, items)
         if decision.version is not None:
             self.bounds.add(decision.version, items, row.currency)
@@ -178,11 +184,7 @@ class Evaluation:
 
     def _imagine(self, sale: Sale) -> bool:
         """Decide a sale that is in no run as it would be decided now; whether anything takes it."""
-        decision: Decision | None
-        if sale.version is not None:
-            decision = Decision(sale.version, TieBreak.SALE, self._allocation_of(sale.version))
-        else:
-            decision = self._rules_for(sale.row).decide(sale.row)
+        decision = self._of_origin(Origin(sale.version, sale.fallback)) or self._rules_for(sale.row).decide(sale.row)
         if decision is None:
             return False
         sale.version = decision.version
@@ -195,27 +197,42 @@ class Evaluation:
     def _taken_back(self, row: Row, sale: Sale, before: Decimal, after: Decimal) -> list[Item]:
         version = sale.version
         allocation = None if version is None else self._allocation_of(version)
+        is_of_run = sale.run_id is None and sale.state is SaleState.POSTED
         if version is not None and isinstance(allocation, TieredAllocation):
-            run_id = sale.run_id or self._run_id
-            window = window_key(allocation.window, sale.row.occurred_at, self._zone, run_id)
+            window = window_key(allocation.window, sale.row.occurred_at, self._zone, sale.run_id or self._run_id)
             step = -1 if after == sale.row.amount else 0
-            items = self._tiered(version, allocation, window, row, CONTEXT.subtract(before, after), step)
+            taken = CONTEXT.subtract(before, after)
+            if allocation.takes_back_places and sale.items:
+                items = reversal(sale, before, after)
+                allocation.take_back(sale.items, taken, step, self._accumulator(version, window))
+            else:
+                seed = sale.row.split_seed
+                items = self._tiered(version, allocation, window, row, taken, step, seed, is_bound=is_of_run)
         else:
             items = reversal(sale, before, after)
-        if version is not None and sale.run_id is None and sale.state is SaleState.POSTED:
+        if version is not None and is_of_run:
             self.bounds.add(version, items, row.currency)
         return items
 
     # -- tiers ---------------------------------------------------------------------------------
 
     def _tiered(
-        self, version: RuleVersion, allocation: TieredAllocation, window: str, row: Row, amount: Decimal, step: int
+        self,
+        version: RuleVersion,
+        allocation: TieredAllocation,
+        window: str,
+        row: Row,
+        amount: Decimal,
+        step: int,
+        seed: str,
+        *,
+        is_bound: bool = True,
     ) -> list[Item]:
         accumulator = self._accumulator(version, window)
-        items, corrections = allocation.apply(row, amount, step, accumulator, seed=row.split_seed)
+        items, corrections = allocation.apply(row, amount, step, accumulator, seed=seed)
         for index, correction in enumerate(corrections):
             if correction:
-                self.bounds.correct(version, index, window, correction, row.currency)
+                self.bounds.correct(version, index, window, correction, row.currency, is_bound=is_bound)
         return items
 
     def _accumulator(self, version: RuleVersion, window: str) -> Accumulator:
@@ -226,6 +243,18 @@ class Evaluation:
         return self.accumulators[key]
 
     # -- rules ---------------------------------------------------------------------------------
+
+    def _decide(self, row: Row) -> Decision | None:
+        """What took its refunds back already, if that was so; else its winner or fallback."""
+        origin = self._of_origin(self._origins[row.id]) if row.id in self._origins else None
+        return origin or self._rules_for(row).decide(row)
+
+    def _of_origin(self, origin: Origin) -> Decision | None:
+        if origin.version is not None:
+            return Decision(origin.version, TieBreak.SALE, self._allocation_of(origin.version))
+        if origin.fallback is None:
+            return None
+        return Decision(None, TieBreak.FALLBACK, fallback_allocation(origin.fallback))
 
     def _rules_for(self, row: Row) -> RuleSet:
         return self.rules if row.late_for is None else self._earlier[row.late_for]

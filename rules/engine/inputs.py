@@ -130,11 +130,18 @@ class Allocation:
     tiers: tuple[Tier, ...] = ()
     cap_amount: Decimal | None = None
     floor_amount: Decimal | None = None
+    recipient: str = ""
+    """Kind and id of the payee or group: what an allocation is known by from one version to the next."""
 
     @classmethod
     def to_payee(cls, payee_id: str, split_key: str, percentage: Decimal = Decimal(0), **terms: Any) -> "Allocation":
         """A share of one payee."""
         return cls(split_key, (Member(payee_id, split_key),), percentage, **terms)
+
+    @property
+    def key(self) -> str:
+        """The recipient; where none is said, the split key."""
+        return self.recipient or self.split_key
 
     @property
     def is_bounded(self) -> bool:

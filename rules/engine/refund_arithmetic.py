@@ -47,7 +47,8 @@ def _split_steps(sale: Sale, after: Decimal, item: Item, terms: Terms) -> Iterat
         place = [_place(each) for each in sale.items].index(_place(item))
         weights = [each.amount for each in sale.items]
         names = [terms.labels.name(each.payee_id) for each in sale.items]
-        yield split_step(_item_shares(sale), place, weights, _due(sale, after), names, terms._replace(row=sale.row))
+        due = quantize(_due(sale, after), terms.currency)
+        yield split_step(_item_shares(sale), place, weights, due, names, terms._replace(row=sale.row))
 
 
 def _item_shares(sale: Sale) -> Shares:

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from alliantra.money import CONTEXT, Shares, split_by, total
 from rules.engine.allocation import ZERO, Item
-from rules.engine.inputs import Row, RuleVersion
+from rules.engine.inputs import Fallback, Row, RuleVersion
 
 
 class SaleState(StrEnum):
@@ -31,13 +32,20 @@ class SaleState(StrEnum):
     """It is in no run."""
 
 
+class Origin(NamedTuple):
+    """What refunds of a sale were taken back by before the sale itself was in a run: a version or a fallback."""
+
+    version: RuleVersion | None
+    fallback: Fallback | None = None
+
+
 @dataclass(slots=True)
 class Sale:
     """The sale that refunds take back, and what is known of it.
 
     `run_id` is the locked run that it is in; None for this run or none. `refunded` is what earlier
-    locked runs took back. `version` is the one that its items, or earlier refunds of it, were made by.
-    `split_keys` are those of the payees of its items.
+    locked runs took back. `version`, or else `fallback`, is what its items, or earlier refunds of it, were made
+    by. `split_keys` are those of the payees of its items.
     """
 
     row: Row
@@ -47,6 +55,7 @@ class Sale:
     split_keys: Mapping[str, str] | None = None
     run_id: str | None = None
     refunded: Decimal = ZERO
+    fallback: Fallback | None = None
 
 
 def split_keys_of(version: RuleVersion | None) -> dict[str, str]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import NamedTuple
 
-from rules.engine.allocation import FlatAllocation, Item
+from rules.engine.allocation import FlatAllocation
 from rules.engine.index import RuleIndex
 from rules.engine.inputs import Allocation, Fallback, Row, RuleVersion
 from rules.engine.matching import TieBreak
@@ -35,11 +34,6 @@ class Decision(NamedTuple):
     tie_break: TieBreak
     allocation: "FlatAllocation | TieredAllocation"
 
-    def flat_items(self, row: Row) -> tuple[list[Item], Decimal]:
-        """Items and remainder of a row that is not tiered."""
-        assert isinstance(self.allocation, FlatAllocation)
-        return self.allocation.apply(row)
-
 
 class RuleSet:
     """Compiled versions and fallbacks, made ready for many rows."""
@@ -64,11 +58,15 @@ class RuleSet:
         if fallback is None:
             return None
         if fallback not in self._fallen:
-            share = Allocation.to_payee(fallback.payee_id, fallback.split_key, Decimal(fallback.percentage))
-            self._fallen[fallback] = FlatAllocation.of([share])
+            self._fallen[fallback] = fallback_allocation(fallback)
         return Decision(None, TieBreak.FALLBACK, self._fallen[fallback])
 
 
 def allocation_of(version: RuleVersion) -> FlatAllocation | TieredAllocation:
     """The arithmetic of one version."""
     return FlatAllocation.of(version.allocations) if version.tiering is None else TieredAllocation(version)
+
+
+def fallback_allocation(fallback: Fallback) -> FlatAllocation:
+    """The arithmetic of a payee's own percentage."""
+    return FlatAllocation.of([Allocation.to_payee(fallback.payee_id, fallback.split_key, fallback.percentage)])

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from alliantra.money import CONTEXT, percentage_of, quantize, total
 from rules.engine.allocation import ZERO, Item
-from rules.engine.inputs import RuleVersion, TierMeasure, TierMode
+from rules.engine.inputs import Row, RuleVersion, TierMeasure, TierMode
 from rules.engine.steps import (
     BandPart,
     Step,
@@ -24,13 +24,17 @@ from rules.engine.wording import number_text, percent_text
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What a row does to the measure of a rule: from `before`, by an amount and a number of sales, in one window."""
+    """What a row does to the measure of a rule: from `before`, by an amount and a number of sales, in one window.
+
+    `split_row` is the row whose ties decide inside a group: of a refund its sale.
+    """
 
     version: RuleVersion
     before: Accumulator
     amount: Decimal
     step: int
     window: str
+    split_row: Row
 
 
 def tiered_workings(movement: Movement, items: Sequence[Item], terms: Terms) -> list[Working]:
@@ -38,7 +42,7 @@ def tiered_workings(movement: Movement, items: Sequence[Item], terms: Terms) -> 
     before = movement.before
     after = Accumulator(before.count, before.revenue, dict(before.dues), before.carried)
     computed, corrections = TieredAllocation(movement.version).apply(
-        terms.row, movement.amount, movement.step, after, seed=terms.row.split_seed
+        terms.row, movement.amount, movement.step, after, seed=movement.split_row.split_seed
     )
     workings = []
     for item in items:
@@ -101,13 +105,13 @@ class _TierSteps:
         if self._mode is TierMode.VOLUME:
             yield from self._by_volume(band, correction)
         elif self._is_counted:
-            yield from self._by_place(allocation.split_key, band, item.rate)
+            yield from self._by_place(allocation.key, band, item.rate)
         else:
             yield self._banded(band)
             after, before = (band.graduated(each.revenue) for each in (self._after, self._before))
             yield self._due(before, after)
         part = part_of(self._computed, item.allocation_index)
-        yield from member_steps(allocation, item, part, self._terms)
+        yield from member_steps(allocation, item, part, self._terms._replace(row=self._movement.split_row))
 
     def _measured(self) -> Step:
         before, after = self._reached(self._before), self._reached(self._after)
@@ -144,7 +148,9 @@ class _TierSteps:
 
     def _by_volume(self, band: Band, correction: Decimal) -> Iterator[Step]:
         """The reached rate on what this run measured; what locked runs measured is corrected apart."""
-        carried, money = self._before.carried, self._terms.money
+        money = self._terms.money
+        before_rate, after_rate = (band.rate(self._reached(each)) for each in (self._before, self._after))
+        carried = ZERO if before_rate == after_rate else self._before.carried
         dues = []
         for label, accumulator in (("Before", self._before), ("With the row", self._after)):
             rate = band.rate(self._reached(accumulator))

@@ -4,7 +4,8 @@ With F the total due after a cumulated measure, a row's item is quantize(F(after
 
 graduated   F adds up the bands, each with its own rate for the part of the measure inside it
 volume      F is the rate of the reached band, applied to everything in the window
-by count    a sale counts one up and takes the rate of the place it fills; a full refund counts one down
+by count    a sale counts one up and takes the rate of the place it fills; a full refund counts one down, and of
+            graduated bands gives back what its sale got
 
 A window may be longer than a run: then the measure continues where locked runs left it. What a volume
 rate that changes does to their rows is no part of any row of this run, but a correction line of its own.
@@ -28,7 +29,7 @@ from rules.engine.inputs import Allocation, Row, RuleVersion, Tier, TierMeasure,
 class Accumulator:
     """What one rule has measured in one window: how many sales, and how much revenue.
 
-    `dues` are the unrounded amounts due per allocation, by its split key; only where they cannot be
+    `dues` are the unrounded amounts due per allocation, by its key; only where they cannot be
     told from the measure: of graduated bands by count. `carried` is the revenue that locked runs measured.
     """
 
@@ -127,6 +128,20 @@ class TieredAllocation:
             corrections.append(moved.correction)
         return items, corrections
 
+    @property
+    def takes_back_places(self) -> bool:
+        """Whether a sale's items depend on the place it filled, so that a refund takes back the items themselves."""
+        return self.mode is TierMode.GRADUATED and self.measure is TierMeasure.COUNT
+
+    def take_back(self, items: Sequence[Item], amount: Decimal, step: int, accumulator: Accumulator) -> None:
+        """Move the accumulator as a refund of a sale with these items does; `amount` is below zero."""
+        accumulator.count += step
+        accumulator.revenue = CONTEXT.add(accumulator.revenue, amount)
+        rates = {item.allocation_index: item.rate for item in items}
+        for index, (allocation, _, _) in enumerate(self._allocations):
+            lowered = percentage_of(amount, rates.get(index, ZERO))
+            accumulator.dues[allocation.key] = CONTEXT.add(accumulator.dues.get(allocation.key, ZERO), lowered)
+
     def _moved(
         self, allocation: Allocation, band: Band, before: Accumulator, after: Accumulator, currency: str
     ) -> Moved:
@@ -149,9 +164,9 @@ def _moved_by_count(
     if after.count == before.count:
         place = max(0, place - 1)
     rate = band.rate(Decimal(place))
-    due = after.dues.get(allocation.split_key, ZERO)
+    due = after.dues.get(allocation.key, ZERO)
     risen = CONTEXT.add(due, percentage_of(CONTEXT.subtract(after.revenue, before.revenue), rate))
-    after.dues[allocation.split_key] = risen
+    after.dues[allocation.key] = risen
     return Moved(CONTEXT.subtract(quantize(risen, currency), quantize(due, currency)), ZERO, rate)
 
 
@@ -165,6 +180,8 @@ def _moved_by_volume(band: Band, before: Accumulator, after: Accumulator, curren
         part = CONTEXT.subtract(accumulator.revenue, carried)
         return quantize(percentage_of(part, rate(accumulator)), currency)
 
-    gained = CONTEXT.subtract(due(after, after.carried), due(before, before.carried))
     whole = CONTEXT.subtract(due(after, ZERO), due(before, ZERO))
+    if rate(after) == rate(before):
+        return Moved(whole, ZERO, rate(after))
+    gained = CONTEXT.subtract(due(after, after.carried), due(before, before.carried))
     return Moved(gained, CONTEXT.subtract(whole, gained), rate(after))

@@ -4,12 +4,13 @@ import hashlib
 import io
 import json
 import zipfile
+from datetime import timedelta
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import AuditEntry
 from partners.services import update_payee
 from tests.http import ApiClient
-from tests.rules.factories import event, payee, post, rule
+from tests.rules.factories import NOON, event, payee, post, rule
 from tests.rules.months import JUNE, Calculate, figures
 from webhooks.models import Message
 
@@ -130,3 +131,18 @@ def test_evidence_is_taken_away_with_digests_that_fit(api: ApiClient, actor: Act
             assert hashlib.sha256(archive.read(name)).hexdigest() == digest
         assert "'=sale" in archive.read("rows.csv").decode()
         assert len(archive.read("items.csv").splitlines()) == 1 + 2
+
+
+def test_a_sale_whose_refund_came_first_is_allocated_by_what_the_refund_went_by(
+    api: ApiClient, actor: Actor, close: Calculate
+) -> None:
+    ada = payee(actor.workspace, "ada")
+    agreed = rule(actor, {ada: "20"})
+    post(event(actor.workspace, "sale", "100.00", occurred_at=NOON + timedelta(days=31)))
+    post(event(actor.workspace, "back", "-100.00", original_external_id="sale"))
+    close()
+    assert figures(api.get("/api/v1/balances"), "balance") == [["-20.000"]]
+    api.put(f"/api/v1/rules/{agreed.pk}", {"allocations": [{"payee_id": str(ada.pk), "percentage": 30}]})
+    june = close(JUNE)
+    assert figures(api.get(f"{june}/items"), "amount", "rule_version", "tie_break") == [["20.000", 1, "sale"]]
+    assert figures(api.get("/api/v1/balances"), "balance") == [["0.000"]]
