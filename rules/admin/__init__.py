@@ -1,5 +1,5 @@
-"""The console's pages for rules and calculation runs."""
+"""The console's pages for rules, calculation runs, and what follows from locked ones."""
 
-from rules.admin import rules, runs
+from rules.admin import balances, lines, payouts, rules, runs, statements
 
-__all__ = ["rules", "runs"]
+__all__ = ["balances", "lines", "payouts", "rules", "runs", "statements"]

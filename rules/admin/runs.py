@@ -1,31 +1,39 @@
-"""Pages of calculation runs, their items and exceptions."""
+"""Pages of calculation runs: the list, and one run on its way to being closed."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from alliantra.money import total
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console import display
-from alliantra.workspaces.console.base import Command, ConsoleAdmin, ReadOnlyAdmin
-from alliantra.workspaces.console.filters import ChoicesFilter, PartFilter, RelatedFilter
+from alliantra.workspaces.console.base import Command, ConsoleAdmin
+from alliantra.workspaces.console.filters import ChoicesFilter, PartFilter
 from alliantra.workspaces.console.forms import ConsoleForm
+from alliantra.workspaces.console.session import actor_of, allows
 from revenues.models import RevenueSource
 from rules import services
+from rules.admin.closing import COMMANDS
+from rules.admin.findings import findings_of, shown_findings
 from rules.admin.forms import RunForm
-from rules.models import CalculationException, CalculationItem, CalculationRun, RunStatus
+from rules.admin.payouts import Reconciliation, export_file, reconciliation_of, review_of
+from rules.admin.results import payees_page, reconciled, results
+from rules.admin.steps import Standing, is_own
+from rules.models import CalculationRun, RunStatus
+from rules.verification import verify_run
 
-ITEMS_SHOWN = 10
-PAYEES_SHOWN = 100
-
-
-def _recalculate(row: CalculationRun, actor: Actor) -> str:
-    run = services.recalculate_run(row, actor=actor)
-    return f"{run} is being calculated again."
+DOWNLOAD = "download"
+IN_A_PANEL = {"decide", "export", "confirmations", "resolve"}
+"""Commands whose buttons stand beside what they are about."""
+TONES = {
+    RunStatus.CALCULATING: "calculating",
+    RunStatus.CALCULATED: "calculated",
+    RunStatus.APPROVED: "active",
+    RunStatus.LOCKED: "demo",
+    RunStatus.FAILED: "failed",
+}
 
 
 @admin.register(CalculationRun)
@@ -42,6 +50,7 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
         "row_count",
         "basis_amount",
         "allocated_amount",
+        "adjustments_amount",
         "exceptions_amount",
         "requested",
     )
@@ -50,15 +59,16 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
     search_help_text = "Number"
     ordering = ("-number",)
     fieldsets = ((None, {"fields": ("period_start", "period_end", "currency", "revenue_sources")}),)
-    commands = (
-        Command(
-            "recalculate",
-            "Recalculate",
-            _recalculate,
-            icon="refresh",
-            is_available=lambda run: run.status != RunStatus.CALCULATING,
-        ),
-    )
+    commands = COMMANDS
+
+    def get_urls(self) -> list[URLPattern]:
+        """And the proof of the digest, and the file of payouts."""
+        name, view = "rules_calculationrun", self.admin_site.admin_view
+        return [
+            path("<uuid:object_id>/verification/", view(self.verification_view), name=f"{name}_verification"),
+            path("<uuid:object_id>/payouts.csv", view(self.payouts_view), name=f"{name}_payouts"),
+            *super().get_urls(),
+        ]
 
     def create_row(self, actor: Actor, form: ConsoleForm) -> CalculationRun:
         """Ask for a run."""
@@ -77,6 +87,8 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
         """Straight to the run, to watch it."""
         return HttpResponseRedirect(display.page_address(obj))
 
+    # -- one run -----------------------------------------------------------------------------------
+
     def change_view(
         self,
         request: HttpRequest,
@@ -84,19 +96,84 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """State, totals with their checks, payees, first items and exceptions."""
+        """Where the run stands, what is next, and everything that it found."""
         run = self.readable_row(request, object_id)
         sources = RevenueSource.objects.in_workspace(run.workspace).filter(pk__in=run.revenue_source_ids or ())
+        paid = reconciliation_of(run) if run.is_locked else Reconciliation(())
+        standing = Standing(run, findings_of(run), review_of(run), paid)
         context = {
             "title": str(run),
             "run": run,
             "original": run,
+            "status": run_badge(run),
             "sources": display.listing([source.name for source in sources], empty="all"),
-            "commands": self.command_buttons(request, object_id),
+            "steps": standing.steps(),
             "history": self.history_address(request, run),
-            **results(run),
+            "links": self.links(run),
+            "may_write": self.may_write(request),
+            "download": self.download_address(request, run),
+            **self.buttons(request, standing),
         }
+        if run.is_calculated:
+            context |= {
+                "findings": shown_findings(standing.findings, run, request),
+                "may_read_statements": allows(request, "read:statements"),
+                **payees_page(run, standing.review, request.GET),
+                **results(run),
+                **reconciled(run, paid),
+            }
         return self.page(request, "admin/console/run.html", context)
+
+    def buttons(self, request: HttpRequest, standing: Standing) -> dict[str, Any]:
+        """What is to be done next with its buttons, and the other buttons where they belong."""
+        advice = standing.advice(actor_of(request))
+        buttons = self.command_buttons(request, str(standing.run.pk))
+        wanted = advice.commands if advice else ()
+        urgent = [button for button in buttons if button["command"].name in wanted]
+        others = [button for button in buttons if button["command"].name not in {*wanted, *IN_A_PANEL, "approve"}]
+        panels = {button["command"].name: button["address"] for button in buttons if button not in urgent}
+        return {"advice": advice, "urgent": urgent, "commands": others, "panels": panels}
+
+    def command_buttons(self, request: HttpRequest, object_id: str | None) -> list[dict[str, Any]]:
+        """Without the approval of what the member has calculated."""
+        buttons = super().command_buttons(request, object_id)
+        if object_id and any(button["command"].name == "approve" for button in buttons):
+            run = self.get_object(request, object_id)
+            if run is not None and is_own(run, actor_of(request)):
+                return [button for button in buttons if button["command"].name != "approve"]
+        return buttons
+
+    def after_command(self, row: CalculationRun, command: Command[Any]) -> str:
+        """The run's page; after an export it fetches the file."""
+        page = display.page_address(row)
+        return f"{page}?{DOWNLOAD}=payouts" if command.name == "export" else page
+
+    def links(self, run: CalculationRun) -> list[dict[str, str]]:
+        """Where the digest is proved."""
+        if not run.is_calculated:
+            return []
+        address = reverse("admin:rules_calculationrun_verification", args=[run.pk])
+        return [{"address": address, "icon": "fingerprint", "label": "Verify"}]
+
+    def download_address(self, request: HttpRequest, run: CalculationRun) -> str:
+        """The file that the page is to fetch: right after it was made."""
+        wanted = run.is_locked and DOWNLOAD in request.GET
+        return reverse("admin:rules_calculationrun_payouts", args=[run.pk]) if wanted else ""
+
+    def verification_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """The digest computed once more from what is stored."""
+        run = self.readable_row(request, str(object_id))
+        if not run.is_calculated:
+            return HttpResponseRedirect(display.page_address(run))
+        context = {"title": f"Verification of {run}", "run": run, "original": run, "found": verify_run(run)}
+        return self.page(request, "admin/console/run_verification.html", context)
+
+    def payouts_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """What the last export said is to be paid, as CSV."""
+        run = self.readable_row(request, str(object_id))
+        return export_file(run) if run.is_locked else HttpResponseRedirect(display.page_address(run))
+
+    # -- columns of the list -----------------------------------------------------------------------
 
     @admin.display(description="run", ordering="number")
     def number_(self, row: CalculationRun) -> str:
@@ -111,8 +188,7 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
     @admin.display(description="status", ordering="status")
     def status_(self, row: CalculationRun) -> SafeString:
         """State, with the percentage while it is under way."""
-        label = f"calculating {row.progress} %" if row.status == RunStatus.CALCULATING else row.status
-        return display.badge(row.status, label)
+        return run_badge(row)
 
     @admin.display(description="rows", ordering="rows")
     def row_count(self, row: CalculationRun) -> SafeString | str:
@@ -122,17 +198,22 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
     @admin.display(description="revenue", ordering="basis_total")
     def basis_amount(self, row: CalculationRun) -> SafeString | str:
         """Sum of the rows."""
-        return display.amount(row.basis_total, row.currency)
+        return _figure(row, "basis_total")
 
     @admin.display(description="allocated", ordering="allocated_total")
     def allocated_amount(self, row: CalculationRun) -> SafeString | str:
         """Sum of the items."""
-        return display.amount(row.allocated_total, row.currency)
+        return _figure(row, "allocated_total")
+
+    @admin.display(description="adjustments", ordering="adjustments_total")
+    def adjustments_amount(self, row: CalculationRun) -> SafeString | str:
+        """Sum of the lines without a row."""
+        return _figure(row, "adjustments_total")
 
     @admin.display(description="exceptions", ordering="exceptions_total")
     def exceptions_amount(self, row: CalculationRun) -> SafeString | str:
         """Sum of the rows that no rule took."""
-        return display.amount(row.exceptions_total, row.currency)
+        return _figure(row, "exceptions_total")
 
     @admin.display(description="requested", ordering="created_at")
     def requested(self, row: CalculationRun) -> SafeString | str:
@@ -140,154 +221,14 @@ class CalculationRunAdmin(ConsoleAdmin[CalculationRun]):
         return display.moment(row.created_at)
 
 
-def results(run: CalculationRun) -> dict[str, Any]:
-    """What a run found: per payee, both checks, the first items and exceptions."""
-    items = CalculationItem.objects.in_workspace(run.workspace).filter(run=run)
-    payees = items.values("payee_id", "payee__name", "payee__external_id").annotate(
-        total=Sum("amount"), count=Count("id")
-    )
-    exceptions = CalculationException.objects.in_workspace(run.workspace).filter(run=run)
-    return {
-        "checks": checks(run),
-        "payees": payees.order_by("-total", "payee__name")[:PAYEES_SHOWN],
-        "payees_shown": PAYEES_SHOWN,
-        "items": items.select_related("event", "payee", "rule_version").order_by("id")[:ITEMS_SHOWN],
-        "exceptions": exceptions.select_related("event").order_by("id")[:ITEMS_SHOWN],
-    }
+def _figure(run: CalculationRun, name: str) -> SafeString | str:
+    """A total of a run that has results to show."""
+    return display.amount(getattr(run, name) if run.is_calculated else None, run.currency)
 
 
-def checks(run: CalculationRun) -> list[dict[str, Any]]:
-    """The two sum checks as they were made when the run was calculated; the second with its figures."""
-    if run.status != RunStatus.CALCULATED or not run.checks:
-        return []
-    rows, sums = run.checks["rows"], run.checks["run"]
-    parts = (run.allocated_total, run.remainder_total, run.exceptions_total)
-    return [
-        {
-            "holds": rows["holds"],
-            "says": f"In each row items and remainder make up its amount: {rows['checked_rows']:,} "
-            f"of {rows['ledger_rows']:,} rows",
-        },
-        {
-            "holds": sums["holds"] and run.basis_total == total(parts),
-            "says": "In the run items, remainder and exceptions make up the revenue",
-            "parts": parts,
-            "whole": run.basis_total,
-        },
-    ]
-
-
-class _OfOneRun(ReadOnlyAdmin[Any]):
-    """Rows of one run; without a run named in the address there is no list."""
-
-    resource = "runs"
-    list_select_related: ClassVar[Any] = ("run", "event")
-    search_fields = ("event__external_id",)
-    search_help_text = "External id of the revenue row, in full"
-    sortable_by = ()
-    ordering = ("id",)
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        """Rows whose revenue row has exactly this external id."""
-        term = search_term.replace("\x00", "").strip()
-        return (queryset.filter(event__external_id=term) if term else queryset), False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, or the runs to choose one from."""
-        if not request.GET.get("run"):
-            return HttpResponseRedirect(reverse("admin:rules_calculationrun_changelist"))
-        return super().changelist_view(request, extra_context)
-
-    @admin.display(description="revenue row")
-    def event_(self, row: Any) -> SafeString | str:
-        """Link to the ledger."""
-        return display.link(row.event)
-
-    @admin.display(description="occurred")
-    def occurred(self, row: Any) -> SafeString | str:
-        """When the revenue occurred."""
-        return display.moment(row.event.occurred_at)
-
-    @admin.display(description="amount")
-    def amount_(self, row: Any) -> SafeString | str:
-        """Amount in the run's currency."""
-        return display.amount(row.amount, row.run.currency)
-
-    @admin.display(description="run")
-    def run_(self, row: Any) -> SafeString | str:
-        """Link to the run."""
-        return display.link(row.run)
-
-
-@admin.register(CalculationItem)
-class CalculationItemAdmin(_OfOneRun):
-    """Items of a run."""
-
-    list_display = (
-        "id_",
-        "event_",
-        "occurred",
-        "payee_",
-        "basis_amount",
-        "rate_amount",
-        "amount_",
-        "rule_",
-        "tie_break",
-    )
-    list_filter = (("run", RelatedFilter), ("payee", RelatedFilter))
-    list_select_related = ("run", "event", "payee", "rule_version")
-    fields = readonly_fields = (
-        "run_",
-        "event_",
-        "occurred",
-        "payee_",
-        "rule_",
-        "basis_amount",
-        "rate_amount",
-        "amount_",
-        "tie_break",
-    )
-
-    @admin.display(description="item")
-    def id_(self, row: CalculationItem) -> SafeString | str:
-        """The end of its id."""
-        return display.identifier(f"…{str(row.pk)[-8:]}")
-
-    @admin.display(description="payee")
-    def payee_(self, row: CalculationItem) -> SafeString | str:
-        """Link to the payee."""
-        return display.link(row.payee)
-
-    @admin.display(description="rule version")
-    def rule_(self, row: CalculationItem) -> SafeString | str:
-        """Link to the version that made it."""
-        return display.link(row.rule_version) if row.rule_version else "fallback of the payee"
-
-    @admin.display(description="basis")
-    def basis_amount(self, row: CalculationItem) -> SafeString | str:
-        """What the rate was applied to."""
-        return display.amount(row.basis, row.run.currency)
-
-    @admin.display(description="rate")
-    def rate_amount(self, row: CalculationItem) -> SafeString | str:
-        """The percentage."""
-        return display.quantity(row.rate, " %")
-
-
-@admin.register(CalculationException)
-class CalculationExceptionAdmin(_OfOneRun):
-    """Rows of a run that no rule took."""
-
-    list_display = ("id_", "event_", "occurred", "code_", "amount_")
-    list_filter = (("run", RelatedFilter), ("code", ChoicesFilter))
-    fields = readonly_fields = ("run_", "event_", "occurred", "code_", "amount_")
-
-    @admin.display(description="exception")
-    def id_(self, row: CalculationException) -> SafeString | str:
-        """The end of its id."""
-        return display.identifier(f"…{str(row.pk)[-8:]}")
-
-    @admin.display(description="reason")
-    def code_(self, row: CalculationException) -> SafeString:
-        """Why."""
-        return display.badge("pending", row.get_code_display())
+def run_badge(run: CalculationRun) -> SafeString:
+    """The state of a run; that it is stale goes before it."""
+    if run.is_stale and run.is_calculated:
+        return display.badge("pending", f"{run.status}, stale")
+    label = f"calculating {run.progress} %" if run.status == RunStatus.CALCULATING else str(run.status)
+    return display.badge(TONES.get(RunStatus(run.status), "plain"), label)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -10,11 +12,13 @@ from django.test import Client
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Membership, User, Workspace
+from alliantra.workspaces.permissions import ALL
 from alliantra.workspaces.services import add_member, create_user, issue_api_key
 from revenues.models import Product, RevenueSource
 from revenues.services import map_identifier
 from rules.calculation import calculate
-from rules.services import request_run
+from rules.models import CalculationRun
+from rules.services import approve_run, create_rule, export_payouts, lock_run, request_run
 from tests import factories
 
 PASSWORD = "correct horse battery staple"
@@ -61,6 +65,7 @@ def owner(member: MemberFactory) -> Client:
 
 def one_of_each(actor: Actor, number: int = 1) -> None:
     """A row of every model that the console shows; the canary stands in every name."""
+    closed_march(actor, number)
     exception_before_there_is_a_rule(actor, number)
     for name in ("partners", "payees", "payee-groups", "products", "revenue-sources", "calculation-runs", "imports"):
         factories.MAKERS[name](actor, number)
@@ -80,3 +85,30 @@ def exception_before_there_is_a_rule(actor: Actor, number: int) -> None:
     factories.revenue(actor, 9_000 + number, occurred_at=datetime(2026, 2, 2, 12, tzinfo=UTC).isoformat())
     month: Any = {"period_start": date(2026, 2, 1), "period_end": date(2026, 2, 28)}
     calculate(request_run(actor=actor, currency=actor.workspace.base_currency, **month).pk)
+
+
+MARCH: Any = {"period_start": date(2026, 3, 1), "period_end": date(2026, 3, 31)}
+
+
+def march(actor: Actor, number: int = 1, *, asked_by: Actor | None = None) -> CalculationRun:
+    """A calculated run of March: a sale of 100.00 of which a payee gets 20 percent, at most 15.00."""
+    territory = f"March {number}"
+    factories.revenue(
+        actor, 7_000 + number, occurred_at=datetime(2026, 3, 15, 12, tzinfo=UTC).isoformat(), territory=territory
+    )
+    share: Any = {"payee_id": factories.payee(actor, 7_000 + number), "percentage": Decimal(20)}
+    share["cap_amount"] = Decimal(15)
+    name = f"{factories.CANARY} march {number}"
+    create_rule(actor=actor, name=name, allocations=[share], scope={"territories": [territory]})
+    run = request_run(actor=asked_by or actor, currency=actor.workspace.base_currency, **MARCH)
+    calculate(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def closed_march(actor: Actor, number: int = 1) -> CalculationRun:
+    """March approved by somebody else, locked and exported."""
+    reviewer = Actor(actor.workspace, "member", "Bea", uuid4(), ALL)
+    run = lock_run(approve_run(march(actor, number), actor=reviewer), actor=actor)
+    export_payouts(run, actor=actor, form="csv")
+    return run

@@ -16,7 +16,7 @@ from tests import factories
 from tests.console.conftest import one_of_each
 from tests.console.test_isolation import REGISTERED, address, label, rows_of
 
-OF_ONE_RUN = {"CalculationItem", "CalculationException"}
+OF_ONE_RUN = {"CalculationItem", "CalculationException", "CalculationAdjustment", "Payout"}
 MAKERS = {
     "Partner": factories.partner,
     "Payee": factories.payee,
@@ -27,6 +27,7 @@ MAKERS = {
     "Rule": factories.rule,
     "CalculationRun": factories.run,
     "ImportBatch": factories.import_batch,
+    "Statement": factories.statement,
 }
 
 
@@ -82,7 +83,7 @@ def test_a_run_makes_as_many_queries_for_one_item_as_for_thirty(owner: Client, a
 def test_home_and_the_queue_open(owner: Client, actor: Actor) -> None:
     one_of_each(actor)
     home = owner.get(reverse("admin:index")).text
-    assert "Run 2" in home
+    assert "Run 3" in home
     assert "calculated" in home
     queue = owner.get(reverse("admin:revenues_productmapping_unmapped")).text
     assert "unmapped-canary-5001" in queue

@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.forms import Field as FormField
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -29,17 +30,27 @@ HISTORY_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[RowT]):
-    """Something done to one row by a service, on POST. With `warning` a page asks first."""
+    """Something done to one row by a service, on POST. With `warning` or `form` a page asks first.
+
+    `run` gets what was typed by the names of the form's fields; `foresee` says what it would do to this very row.
+    """
 
     name: str
     label: str
-    run: Callable[[RowT, Actor], str]
+    run: Callable[..., str]
     warning: str = ""
+    form: type[Form] | None = None
+    foresee: Callable[[RowT, Form | None], str] | None = None
     permission: str = ""
     icon: str = "bolt"
     is_dangerous: bool = False
     is_primary: bool = False
     is_available: Callable[[RowT], bool] = lambda row: row is not None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a page asks first."""
+        return bool(self.warning or self.form)
 
 
 class ConsoleAdmin(ThemedAdmin[RowT]):
@@ -253,10 +264,16 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
         if not self.may_read(request) or not self.may_command(request, command):
             raise PermissionDenied
         if request.method != "POST":
-            return self._ask(request, row, command)
+            return self.ask(request, row, command)
+        form = command.form(request.POST, request.FILES) if command.form else None
+        if form is not None and not form.is_valid():
+            return self.ask(request, row, command, form)
         try:
-            messages.success(request, command.run(row, actor_of(request)))
+            messages.success(request, command.run(row, actor_of(request), **(form.cleaned_data if form else {})))
         except DomainError as refusal:
+            if form is not None:
+                form.add_error(None, refusal_text(refusal))
+                return self.ask(request, row, command, form)
             messages.error(request, refusal_text(refusal))
         return HttpResponseRedirect(self.after_command(row, command))
 
@@ -264,8 +281,19 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
         """Where to go after a command."""
         return page_address(row)
 
-    def _ask(self, request: HttpRequest, row: RowT, command: Command[Any]) -> HttpResponse:
-        context = {"title": command.label, "command": command, "row": row, "original": row, "back": page_address(row)}
+    def ask(self, request: HttpRequest, row: RowT, command: Command[Any], form: Form | None = None) -> TemplateResponse:
+        """The page that asks before a command: what it will do, and what is to be typed."""
+        form = form or (command.form() if command.form else None)
+        context = {
+            "title": command.label,
+            "command": command,
+            "address": self.command_address(row, command.name),
+            "foreseen": command.foresee(row, form) if command.foresee else "",
+            "form": form,
+            "row": row,
+            "original": row,
+            "back": page_address(row),
+        }
         return self.page(request, "admin/console/confirm.html", context)
 
     # -- Pages -------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ GROUPS: Sequence[tuple[str, Sequence[Entry]]] = (
             ("Products", "inventory_2", "admin:revenues_product_changelist", "read:products"),
             ("Rules", "rule_settings", "admin:rules_rule_changelist", "read:rules"),
             ("Calculation runs", "calculate", "admin:rules_calculationrun_changelist", "read:runs"),
+            ("Statements", "request_quote", "admin:rules_statement_changelist", "read:statements"),
+            ("Balances", "balance", "admin:rules_balanceentry_changelist", "read:statements"),
         ),
     ),
     ("Developers", (("API keys", "key", "admin:workspaces_apikey_changelist", "read:keys"),)),
