@@ -279,11 +279,13 @@ class ReconciliationViews(LockedRunViews):
         return Response({"data": ResolvedSerializer(answer).data})
 
     def extra_members(self) -> dict[str, Any]:
-        """Sums over all payees."""
+        """Sums over all payees, in the run's currency."""
         if self.action != "reconciliation":
             return {}
-        entries = list(self._entries(self.locked_run()))
-        sums = {name: sum((getattr(entry, name) for entry in entries), Decimal(0)) for name in SUMMED}
+        run = self.locked_run()
+        entries = list(self._entries(run))
+        ours = [entry for entry in entries if entry.currency == run.currency]
+        sums = {name: sum((getattr(entry, name) for entry in ours), Decimal(0)) for name in SUMMED}
         counts = {status: sum(entry.status == status for entry in entries) for status in PayoutStatus.values}
         texts = {f"{name}_total": fields.money_text(amount) for name, amount in sums.items()}
         return {"summary": {"is_reconciled": is_reconciled(entries), **texts, **counts}}

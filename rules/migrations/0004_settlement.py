@@ -41,6 +41,7 @@ class Migration(migrations.Migration):
                 ("amount", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
                 ("reference", models.CharField(blank=True, max_length=200)),
             ],
+            options={"verbose_name_plural": "balance entries"},
         ),
         migrations.CreateModel(
             name="CalculationAdjustment",

@@ -83,6 +83,7 @@ class BalanceEntry(WorkspaceModel):
     reference = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        verbose_name_plural = "balance entries"
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(condition=~Q(amount=0), name="balanceentry_not_zero"),
         ]

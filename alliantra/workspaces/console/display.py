@@ -19,6 +19,12 @@ MINUS = "\N{MINUS SIGN}"
 _BADGES = {
     "active": "good",
     "calculated": "good",
+    "approved": "good",
+    "locked": "accent",
+    "matched": "good",
+    "variance": "notice",
+    "missing": "bad",
+    "unexpected": "notice",
     "completed": "good",
     "ready": "good",
     "analysing": "notice",
