@@ -107,7 +107,8 @@ def _of_rows(run: CalculationRun) -> Iterator[Finding]:
     unmapped = rows.filter(~Exists(mapping), product=None).exclude(external_product_identifier="")
     names = unmapped.order_by().values_list("external_product_identifier", flat=True).distinct()
     if count := names.count():
-        subjects = [Subject("product_identifier", name, name) for name in names.order_by("external_product_identifier")[:SUBJECTS_SHOWN]]
+        shown = names.order_by("external_product_identifier")[:SUBJECTS_SHOWN]
+        subjects = [Subject("product_identifier", name, name) for name in shown]
         detail = "Product identifiers that match no product; rules for products do not see their rows."
         yield Finding("unmapped_products", Severity.WARNING, count, detail, subjects)
     yield from _of_currencies(run)
@@ -123,7 +124,9 @@ def _of_currencies(run: CalculationRun) -> Iterator[Finding]:
         others = others.filter(source__in=run.revenue_source_ids)
     counts = list(others.order_by().values("currency").annotate(rows=Count("pk")).order_by("currency"))
     if counts:
-        subjects = [Subject("currency", each["currency"], f"{each['rows']} row{'s' * (each['rows'] > 1)}") for each in counts]
+        subjects = [
+            Subject("currency", each["currency"], f"{each['rows']} row{'s' * (each['rows'] > 1)}") for each in counts
+        ]
         detail = "Rows of the period in other currencies, which need runs of their own."
         yield Finding("other_currency", Severity.WARNING, sum(each["rows"] for each in counts), detail, subjects)
 
