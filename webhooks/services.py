@@ -15,5 +15,6 @@ def emit(event_type: EventType, *, actor: Actor, payload: Mapping[str, Any]) -> 
 
 def emit_all(event_type: EventType, *, actor: Actor, payloads: Iterable[Mapping[str, Any]]) -> list[Message]:
     """Announce one event per payload, in their order."""
-    messages = [Message(workspace=actor.workspace, event_type=event_type, payload=dict(payload)) for payload in payloads]
+    workspace = actor.workspace
+    messages = [Message(workspace=workspace, event_type=event_type, payload=dict(payload)) for payload in payloads]
     return Message.objects.bulk_create(messages, batch_size=1_000)
