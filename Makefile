@@ -6,6 +6,7 @@ VENV := .venv/bin/python
 MANAGE := DATA_DIR=.data-test EMBEDDED_DURABLE=0 $(VENV) manage.py
 # What a deployment sets, for what reads the settings and connects to nothing.
 PRODUCTION = ENVIRONMENT=production SECRET_KEY=$$($(VENV) -c 'import secrets; print(secrets.token_urlsafe(64))') \
+	ENCRYPTION_KEYS=1:$$($(VENV) -c 'import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())') \
 	ALLOWED_HOSTS=alliantra.example DATABASE_URL=postgresql://alliantra@db.example/alliantra REDIS_URL=redis://redis.example/0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -8,6 +8,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from alliantra import env
+from alliantra.encryption import InvalidKeyRing, KeyRing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / ".data"))).resolve()
@@ -21,6 +22,18 @@ SECRET_KEY = env.required("SECRET_KEY")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["*"] if IS_LOCAL else [])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
+
+
+def _key_ring(text: str) -> KeyRing:
+    """What secrets are encrypted under at rest; what is wrong with a ring is said without showing a key."""
+    try:
+        return KeyRing.parse(text)
+    except InvalidKeyRing as error:
+        message = f"ENCRYPTION_KEYS cannot be read: {error}"
+        raise ImproperlyConfigured(message) from None
+
+
+ENCRYPTION_KEYS = _key_ring(env.required("ENCRYPTION_KEYS"))
 
 # -- Applications --------------------------------------------------------------------------------
 
@@ -217,6 +230,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"webhooks.tasks.send_deliveries": {"queue": "webhooks"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -232,6 +246,17 @@ CELERY_BEAT_SCHEDULE = {
     "runs.sweep": {"task": "rules.tasks.sweep_runs", "schedule": 10.0, "options": {"expires": 10}},
     "imports.sweep": {"task": "revenues.tasks.sweep_imports", "schedule": 10.0, "options": {"expires": 10}},
     "imports.purge": {"task": "revenues.tasks.purge_import_files", "schedule": 3_600.0, "options": {"expires": 3600}},
+    # In a queue of their own, so that no calculation keeps them waiting.
+    "webhooks.sweep": {
+        "task": "webhooks.tasks.send_deliveries",
+        "schedule": 5.0,
+        "options": {"expires": 5, "queue": "webhooks"},
+    },
+    "webhooks.retention": {
+        "task": "webhooks.tasks.forget_old_messages",
+        "schedule": 3_600.0,
+        "options": {"expires": 3600},
+    },
     "rollups.fold": {"task": "revenues.tasks.fold_rollups", "schedule": 60.0, "options": {"expires": 60}},
     "ledger.marks": {"task": "revenues.tasks.set_ledger_marks", "schedule": 300.0, "options": {"expires": 300}},
     "idempotency.purge": {
@@ -240,6 +265,20 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
 }
+
+# -- Webhooks, mail ------------------------------------------------------------------------------
+
+WEBHOOK_PRIVATE_TARGETS = IS_LOCAL and env.boolean("WEBHOOK_PRIVATE_TARGETS", default=False)
+WEBHOOK_ALLOWED_NETWORKS = env.words("WEBHOOK_ALLOWED_NETWORKS")
+WEBHOOK_MESSAGE_DAYS = env.integer("WEBHOOK_MESSAGE_DAYS", 90, minimum=1)
+EMAIL_HOST = env.text("EMAIL_HOST")
+EMAIL_PORT = env.integer("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.text("EMAIL_USER")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_PASSWORD")
+EMAIL_USE_TLS = True
+EMAIL_TIMEOUT = 10
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "alliantra@localhost")
 
 # -- Logs ----------------------------------------------------------------------------------------
 

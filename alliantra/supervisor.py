@@ -356,18 +356,20 @@ class Step:
 
 
 def children(options: Options) -> list[Child]:
-    """Scheduler, web and worker: the order in which they end, so that nothing new comes in meanwhile."""
+    """Scheduler, web, sender and worker: the order in which they end, so that nothing new comes in meanwhile."""
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "alliantra"]
     schedule = options.data_dir / "run" / "beat-schedule"
+    worker = [*celery, "worker", "--loglevel=WARNING", "--prefetch-multiplier=1", "--without-mingle"]
     concurrency = f"--concurrency={options.worker_concurrency}"
     return [
         Child("scheduler", [*celery, "beat", "--loglevel=WARNING", "--pidfile=", f"--schedule={schedule}"], 5),
         Child("web", [sys.executable, "-m", "gunicorn", "-c", "python:alliantra.gunicorn", "alliantra.wsgi"], 15),
         Child(
-            "worker",
-            [*celery, "worker", "--loglevel=WARNING", "--prefetch-multiplier=1", concurrency, "--without-mingle"],
+            "sender",
+            [*worker, "--concurrency=2", "--pool=threads", "--queues=webhooks", "--hostname=sender@%h"],
             20,
         ),
+        Child("worker", [*worker, concurrency, "--queues=default"], 20),
     ]
 
 

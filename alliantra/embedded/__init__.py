@@ -11,8 +11,10 @@ The application's role may create databases and roles but is no superuser, so ro
 binds it; the superuser cannot log in. A cluster is never deleted.
 """
 
+import base64
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -75,13 +77,27 @@ def release_services() -> None:
 
 
 def ensure_local_secrets(data_dir: Path | None = None) -> None:
-    """Set SECRET_KEY to a generated key kept under DATA_DIR, where ENVIRONMENT is local and none is given."""
-    given = os.environ.get("SECRET_KEY") or os.environ.get("SECRET_KEY_FILE")
-    if given or not _is_local():
+    """Set SECRET_KEY and ENCRYPTION_KEYS to what is generated and kept under DATA_DIR.
+
+    Where ENVIRONMENT is local, and only those that are not given.
+    """
+    missing = [name for name in SECRETS if not (os.environ.get(name) or os.environ.get(f"{name}_FILE"))]
+    if not missing or not _is_local():
         return
     folder = data_folder(data_dir)
     folder.create()
-    os.environ["SECRET_KEY"] = folder.secret("secret_key")
+    for name in missing:
+        os.environ[name] = SECRETS[name](folder)
+
+
+def _encryption_keys(folder: Folder) -> str:
+    return "1:" + base64.b64encode(bytes.fromhex(folder.secret("encryption_key"))).decode("ascii")
+
+
+SECRETS: dict[str, Callable[[Folder], str]] = {
+    "SECRET_KEY": lambda folder: folder.secret("secret_key"),
+    "ENCRYPTION_KEYS": _encryption_keys,
+}
 
 
 def _is_local() -> bool:

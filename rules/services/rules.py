@@ -14,7 +14,7 @@ from rules.allocations import AllocationValues, refuse_contradictions, stored_al
 from rules.engine.conditions import typed
 from rules.models import AllocationType, Rule, RuleStatus, RuleVersion, TierMeasure
 from rules.scopes import normalised_scope
-from webhooks.models import EventType
+from webhooks.event_types import EventType
 from webhooks.services import emit
 
 SPOKEN = (

@@ -25,7 +25,7 @@ from rules.models import CalculationRun, ExceptionDecision, RunStatus, Statement
 from rules.readiness import blockers, open_exceptions
 from rules.scopes import known_ids
 from rules.tasks import calculate_run
-from webhooks.models import EventType
+from webhooks.event_types import EventType
 from webhooks.services import emit, emit_all
 
 log = structlog.get_logger(__name__)

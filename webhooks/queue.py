@@ -1,0 +1,201 @@
+"""The table is the queue: claiming deliveries that are due, and writing down what came of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import msgspec
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils.timezone import now
+
+from webhooks.connection import Answer
+from webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from webhooks.retries import Outcome, is_to_be_disabled, next_attempt, outcome
+
+LEASE: Final = timedelta(seconds=30)
+"""Longer than one exchange may last: a sender that holds a claim this long without an end is dead."""
+AT_ONCE_PER_ENDPOINT: Final = 16
+"""Exchanges with one endpoint at a time, so that one that hangs does not keep the others waiting."""
+
+CLAIM: Final = """
+WITH busy AS (
+    SELECT endpoint_id, count(*) AS exchanges FROM webhooks_delivery
+    WHERE status = 'pending' AND leased_until > %(now)s GROUP BY endpoint_id
+), recent AS (
+    SELECT attempt.endpoint_id, count(*) AS attempts FROM webhooks_attempt AS attempt
+    JOIN webhooks_endpoint AS endpoint ON endpoint.id = attempt.endpoint_id AND endpoint.rate_per_second IS NOT NULL
+    WHERE attempt.started_at > %(now)s - interval '1 second' GROUP BY attempt.endpoint_id
+), due AS (
+    SELECT delivery.id, delivery.next_attempt_at, delivery.endpoint_id,
+           row_number() OVER (PARTITION BY delivery.endpoint_id ORDER BY delivery.next_attempt_at, delivery.id) AS place
+    FROM webhooks_delivery AS delivery
+    JOIN webhooks_endpoint AS endpoint
+      ON endpoint.id = delivery.endpoint_id AND endpoint.status = 'active' AND endpoint.deleted_at IS NULL
+    WHERE delivery.status = 'pending' AND delivery.next_attempt_at <= %(now)s
+      AND (delivery.leased_until IS NULL OR delivery.leased_until <= %(now)s)
+), chosen AS (
+    SELECT due.id FROM due
+    JOIN webhooks_endpoint AS endpoint ON endpoint.id = due.endpoint_id
+    LEFT JOIN busy ON busy.endpoint_id = due.endpoint_id
+    LEFT JOIN recent ON recent.endpoint_id = due.endpoint_id
+    WHERE due.place + coalesce(busy.exchanges, 0) <= %(at_once)s
+      AND (endpoint.rate_per_second IS NULL
+           OR due.place + coalesce(busy.exchanges, 0) + coalesce(recent.attempts, 0) <= endpoint.rate_per_second)
+    ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
+), held AS (
+    SELECT delivery.id FROM webhooks_delivery AS delivery JOIN chosen ON chosen.id = delivery.id
+    WHERE delivery.status = 'pending' AND (delivery.leased_until IS NULL OR delivery.leased_until <= %(now)s)
+    FOR UPDATE OF delivery SKIP LOCKED
+)
+UPDATE webhooks_delivery AS delivery SET lease = %(lease)s, leased_until = %(until)s
+FROM held WHERE delivery.id = held.id
+RETURNING delivery.id
+"""
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours for LEASE, with all that sending it takes."""
+
+    delivery_id: UUID
+    endpoint_id: UUID
+    lease: UUID
+    url: str
+    webhook_id: str
+    secrets: tuple[str, ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One exchange that is over."""
+
+    claimed: Claimed
+    started_at: datetime
+    answer: Answer
+
+
+def claim(limit: int) -> list[Claimed]:
+    """Up to `limit` deliveries that are due, now ours; in the order in which they are due, fair among endpoints."""
+    moment, lease = now(), uuid4()
+    names = {
+        "now": moment,
+        "until": moment + LEASE,
+        "lease": lease,
+        "limit": limit,
+        "at_once": AT_ONCE_PER_ENDPOINT,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, names)
+        ids = [row[0] for row in cursor.fetchall()]
+    if not ids:
+        return []
+    rows = Delivery.objects.filter(pk__in=ids).select_related("message", "endpoint").order_by("next_attempt_at", "id")
+    return [_claimed(row, lease, moment) for row in rows]
+
+
+def has_due() -> bool:
+    """Whether something waits that nobody holds; perhaps only for the rate of its endpoint."""
+    moment = now()
+    waiting = Delivery.objects.filter(status=DeliveryStatus.PENDING, next_attempt_at__lte=moment)
+    waiting = waiting.filter(endpoint__status=EndpointStatus.ACTIVE, endpoint__deleted_at=None)
+    return waiting.filter(Q(leased_until=None) | Q(leased_until__lte=moment)).exists()
+
+
+def _claimed(row: Delivery, lease: UUID, moment: datetime) -> Claimed:
+    endpoint, message = row.endpoint, row.message
+    document = {
+        "type": message.event_type,
+        "timestamp": message.created_at.isoformat(),
+        "workspace_id": str(message.workspace_id),
+        "data": message.payload,
+    }
+    secrets = tuple(endpoint.secrets_at(moment))
+    return Claimed(row.pk, endpoint.pk, lease, endpoint.url, message.webhook_id, secrets, _json.encode(document))
+
+
+@transaction.atomic
+def settle(ended: Sequence[Ended], chance: Random) -> list[Endpoint]:
+    """Write down what came of exchanges; the endpoints that are disabled by it.
+
+    A delivery whose lease another sender has meanwhile gets the attempt in its log, and is otherwise left to it.
+    """
+    rows = {row.pk: row for row in _locked(ended)}
+    attempts = []
+    for each in ended:
+        row = rows.get(each.claimed.delivery_id)
+        if row is None:
+            continue
+        row.attempts += 1
+        attempts.append(_attempt(row, each))
+        if row.lease == each.claimed.lease:
+            _conclude(row, each, chance)
+    Attempt.objects.bulk_create(attempts)
+    fields = ["attempts", "status", "next_attempt_at", "lease", "leased_until", "last_status_code", "last_error"]
+    Delivery.objects.bulk_update(rows.values(), [*fields, "delivered_at", "updated_at"])
+    return _judge_endpoints(ended)
+
+
+def _locked(ended: Sequence[Ended]) -> Any:
+    ids = [each.claimed.delivery_id for each in ended]
+    return Delivery.objects.filter(pk__in=ids).select_for_update().order_by("id")
+
+
+def _attempt(row: Delivery, each: Ended) -> Attempt:
+    answer = each.answer
+    return Attempt(
+        workspace_id=row.workspace_id,
+        delivery=row,
+        endpoint_id=row.endpoint_id,
+        number=row.attempts,
+        started_at=each.started_at,
+        milliseconds=answer.milliseconds,
+        status_code=answer.status,
+        error=answer.error,
+        response=answer.body_excerpt.decode("utf-8", "replace").replace("\x00", "\ufffd"),
+    )
+
+
+def _conclude(row: Delivery, each: Ended, chance: Random) -> None:
+    """Delivered, to be tried again, or given up."""
+    answer, moment = each.answer, now()
+    row.lease = row.leased_until = None
+    row.last_status_code, row.last_error, row.updated_at = answer.status, answer.error, moment
+    if answer.is_success:
+        row.status, row.delivered_at, row.next_attempt_at = "delivered", moment, None
+        return
+    row.next_attempt_at = next_attempt(row.attempts, moment, retry_after=answer.retry_after, chance=chance)
+    if row.next_attempt_at is None:
+        row.status = "failed"
+
+
+def _judge_endpoints(ended: Sequence[Ended]) -> list[Endpoint]:
+    """Remember since when endpoints fail; disable those that are gone, or that have failed for too long."""
+    succeeded = {each.claimed.endpoint_id for each in ended if each.answer.is_success}
+    failed = {each.claimed.endpoint_id: each for each in ended if not each.answer.is_success}
+    gone = {each.claimed.endpoint_id for each in ended if outcome(each.answer.status) is Outcome.GONE}
+    Endpoint.objects.filter(pk__in=succeeded).exclude(failing_since=None).update(failing_since=None)
+    disabled = []
+    moment = now()
+    for endpoint in Endpoint.objects.filter(pk__in=failed, status=EndpointStatus.ACTIVE).select_for_update():
+        if endpoint.pk in gone:
+            reason = "It answered 410 Gone."
+        elif endpoint.pk in succeeded:
+            continue
+        elif endpoint.failing_since is None:
+            Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=failed[endpoint.pk].started_at)
+            continue
+        elif is_to_be_disabled(endpoint.failing_since, moment):
+            reason = "Every attempt has failed for five days."
+        else:
+            continue
+        endpoint.status, endpoint.disabled_reason, endpoint.disabled_at = EndpointStatus.DISABLED, reason, moment
+        endpoint.save(update_fields=["status", "disabled_reason", "disabled_at", "updated_at"])
+        disabled.append(endpoint)
+    return disabled
