@@ -31,12 +31,12 @@ def required(name: str) -> str:
 
 
 def boolean(name: str, *, default: bool) -> bool:
-    """`true` or `false`; anything else refuses to start."""
-    value = text(name, "true" if default else "false")
-    if value not in {"true", "false"}:
-        message = f"{name} must be true or false, not {value!r}."
+    """`1` or `true`, `0` or `false`; anything else refuses to start."""
+    value = text(name, "1" if default else "0")
+    if value not in {"1", "true", "0", "false"}:
+        message = f"{name} must be 1 or 0, not {value!r}."
         raise ImproperlyConfigured(message)
-    return value == "true"
+    return value in {"1", "true"}
 
 
 def integer(name: str, default: int, *, minimum: int = 0) -> int:

@@ -1,6 +1,6 @@
 """Six months of a real shop closed one by one, tiers and refunds of locked sales included, to the penny."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -35,12 +35,13 @@ MONTHS = [
 
 
 @pytest.fixture
-def clients(running: Installation) -> Sequence[httpx.Client]:
+def clients(running: Installation) -> Iterator[Sequence[httpx.Client]]:
     """Who calculates, and who approves, in a workspace of their own."""
     slug = "retail-months"
     running.manage("create_workspace", "--slug", slug, "--base-currency", "GBP", "--timezone", "Europe/London")
     keys = [running.manage("issue_api_key", "--workspace", slug, "--permissions", "all") for _ in range(2)]
-    return [running.client(key) for key in keys]
+    with running.client(keys[0]) as finance, running.client(keys[1]) as reviewer:
+        yield [finance, reviewer]
 
 
 def test_six_months_closed_one_by_one_come_to_what_all_lines_come_to(clients: Sequence[httpx.Client]) -> None:
