@@ -10,7 +10,7 @@ PRODUCTION = ENVIRONMENT=production SECRET_KEY=$$($(VENV) -c 'import secrets; pr
 	ALLOWED_HOSTS=alliantra.example DATABASE_URL=postgresql://alliantra@db.example/alliantra REDIS_URL=redis://redis.example/0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test check bench fuzz lock clean install install-dev
+.PHONY: help run test check bench fuzz soak lock clean install install-dev
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ COMPILER = $(shell command -v uv >/dev/null && echo "uv pip compile --universal 
 	|| echo "$(PYTHON) -m piptools compile --strip-extras")
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" CUSTOM_COMPILE_COMMAND="make lock" $(COMPILER) pyproject.toml --quiet --generate-hashes \
 	--no-emit-index-url --no-emit-find-links $(ARGS)
+
+soak: .venv/.dev ## Run the reliability tests in their full form
+	@SOAK=1 $(MAKE) --no-print-directory test ARGS="-m reliability -n0 -s"
 
 lock: ## Lock the dependencies by hash: ARGS=--upgrade for newer ones
 	@$(COMPILE) -o requirements/base.txt

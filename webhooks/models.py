@@ -128,7 +128,14 @@ class Delivery(WorkspaceModel):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["next_attempt_at", "id"], condition=Q(status="pending"), name="delivery_due"),
+            models.Index(
+                fields=["endpoint", "next_attempt_at", "id"], condition=Q(status="pending"), name="delivery_due"
+            ),
+            models.Index(
+                fields=["endpoint", "leased_until"],
+                condition=Q(status="pending", leased_until__isnull=False),
+                name="delivery_leased",
+            ),
             models.Index(fields=["workspace", "endpoint", "created_at", "id"], name="delivery_of_endpoint"),
         ]
 

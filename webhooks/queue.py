@@ -13,38 +13,37 @@ from django.db.models import Q
 from django.utils.timezone import now
 
 from webhooks.connection import Answer
-from webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, Message
 from webhooks.retries import Outcome, is_to_be_disabled, next_attempt, outcome
 
 LEASE: Final = timedelta(seconds=30)
 """Longer than one exchange may last: a sender that holds a claim this long without an end is dead."""
-AT_ONCE_PER_ENDPOINT: Final = 16
+AT_ONCE_PER_ENDPOINT: Final = 32
 """Exchanges with one endpoint at a time, so that one that hangs does not keep the others waiting."""
 
 CLAIM: Final = """
-WITH busy AS (
-    SELECT endpoint_id, count(*) AS exchanges FROM webhooks_delivery
-    WHERE status = 'pending' AND leased_until > %(now)s GROUP BY endpoint_id
-), recent AS (
-    SELECT attempt.endpoint_id, count(*) AS attempts FROM webhooks_attempt AS attempt
-    JOIN webhooks_endpoint AS endpoint ON endpoint.id = attempt.endpoint_id AND endpoint.rate_per_second IS NOT NULL
-    WHERE attempt.started_at > %(now)s - interval '1 second' GROUP BY attempt.endpoint_id
-), due AS (
-    SELECT delivery.id, delivery.next_attempt_at, delivery.endpoint_id,
-           row_number() OVER (PARTITION BY delivery.endpoint_id ORDER BY delivery.next_attempt_at, delivery.id) AS place
-    FROM webhooks_delivery AS delivery
-    JOIN webhooks_endpoint AS endpoint
-      ON endpoint.id = delivery.endpoint_id AND endpoint.status = 'active' AND endpoint.deleted_at IS NULL
-    WHERE delivery.status = 'pending' AND delivery.next_attempt_at <= %(now)s
-      AND (delivery.leased_until IS NULL OR delivery.leased_until <= %(now)s)
-), chosen AS (
-    SELECT due.id FROM due
-    JOIN webhooks_endpoint AS endpoint ON endpoint.id = due.endpoint_id
-    LEFT JOIN busy ON busy.endpoint_id = due.endpoint_id
-    LEFT JOIN recent ON recent.endpoint_id = due.endpoint_id
-    WHERE due.place + coalesce(busy.exchanges, 0) <= %(at_once)s
-      AND (endpoint.rate_per_second IS NULL
-           OR due.place + coalesce(busy.exchanges, 0) + coalesce(recent.attempts, 0) <= endpoint.rate_per_second)
+WITH chosen AS (
+    SELECT due.id, due.next_attempt_at FROM webhooks_endpoint AS endpoint
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS exchanges FROM webhooks_delivery AS delivery
+        WHERE delivery.endpoint_id = endpoint.id AND delivery.status = 'pending' AND delivery.leased_until > %(now)s
+    ) AS busy
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN endpoint.rate_per_second IS NULL THEN %(at_once)s - busy.exchanges
+               ELSE least(%(at_once)s, endpoint.rate_per_second - (
+                   SELECT count(*) FROM webhooks_attempt AS attempt
+                   WHERE attempt.workspace_id = endpoint.workspace_id AND attempt.endpoint_id = endpoint.id
+                     AND attempt.started_at > %(now)s - interval '1 second'
+               )) - busy.exchanges END AS exchanges
+    ) AS room
+    CROSS JOIN LATERAL (
+        SELECT delivery.id, delivery.next_attempt_at FROM webhooks_delivery AS delivery
+        WHERE delivery.endpoint_id = endpoint.id AND delivery.status = 'pending'
+          AND delivery.next_attempt_at <= %(now)s
+          AND (delivery.leased_until IS NULL OR delivery.leased_until <= %(now)s)
+        ORDER BY delivery.next_attempt_at, delivery.id LIMIT greatest(room.exchanges, 0)
+    ) AS due
+    WHERE endpoint.status = 'active' AND endpoint.deleted_at IS NULL
     ORDER BY due.next_attempt_at, due.id LIMIT %(limit)s
 ), held AS (
     SELECT delivery.id FROM webhooks_delivery AS delivery JOIN chosen ON chosen.id = delivery.id
@@ -55,6 +54,29 @@ UPDATE webhooks_delivery AS delivery SET lease = %(lease)s, leased_until = %(unt
 FROM held WHERE delivery.id = held.id
 RETURNING delivery.id
 """
+CONCLUDE: Final = """
+UPDATE webhooks_delivery AS delivery
+SET attempts = ended.attempts, status = ended.status, next_attempt_at = ended.next_attempt_at, lease = ended.lease,
+    leased_until = ended.leased_until, last_status_code = ended.last_status_code, last_error = ended.last_error,
+    delivered_at = ended.delivered_at, updated_at = ended.updated_at
+FROM unnest(%s::uuid[], %s::integer[], %s::text[], %s::timestamptz[], %s::uuid[], %s::timestamptz[], %s::integer[],
+            %s::text[], %s::timestamptz[], %s::timestamptz[])
+     AS ended(id, attempts, status, next_attempt_at, lease, leased_until, last_status_code, last_error, delivered_at,
+              updated_at)
+WHERE delivery.id = ended.id
+"""
+CONCLUDED: Final = (
+    "pk",
+    "attempts",
+    "status",
+    "next_attempt_at",
+    "lease",
+    "leased_until",
+    "last_status_code",
+    "last_error",
+    "delivered_at",
+    "updated_at",
+)
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -110,14 +132,18 @@ def has_due() -> bool:
 
 def _claimed(row: Delivery, lease: UUID, moment: datetime) -> Claimed:
     endpoint, message = row.endpoint, row.message
-    document = {
+    secrets, body = tuple(endpoint.secrets_at(moment)), _json.encode(document_of(message))
+    return Claimed(row.pk, endpoint.pk, lease, endpoint.url, message.webhook_id, secrets, body)
+
+
+def document_of(message: Message) -> dict[str, Any]:
+    """What a message says: the body of every attempt is this as JSON."""
+    return {
         "type": message.event_type,
         "timestamp": message.created_at.isoformat(),
         "workspace_id": str(message.workspace_id),
         "data": message.payload,
     }
-    secrets = tuple(endpoint.secrets_at(moment))
-    return Claimed(row.pk, endpoint.pk, lease, endpoint.url, message.webhook_id, secrets, _json.encode(document))
 
 
 @transaction.atomic
@@ -137,8 +163,8 @@ def settle(ended: Sequence[Ended], chance: Random) -> list[Endpoint]:
         if row.lease == each.claimed.lease:
             _conclude(row, each, chance)
     Attempt.objects.bulk_create(attempts)
-    fields = ["attempts", "status", "next_attempt_at", "lease", "leased_until", "last_status_code", "last_error"]
-    Delivery.objects.bulk_update(rows.values(), [*fields, "delivered_at", "updated_at"])
+    with connection.cursor() as cursor:
+        cursor.execute(CONCLUDE, [[getattr(row, name) for row in rows.values()] for name in CONCLUDED])
     return _judge_endpoints(ended)
 
 
@@ -168,11 +194,11 @@ def _conclude(row: Delivery, each: Ended, chance: Random) -> None:
     row.lease = row.leased_until = None
     row.last_status_code, row.last_error, row.updated_at = answer.status, answer.error, moment
     if answer.is_success:
-        row.status, row.delivered_at, row.next_attempt_at = "delivered", moment, None
+        row.status, row.delivered_at, row.next_attempt_at = DeliveryStatus.DELIVERED.value, moment, None
         return
     row.next_attempt_at = next_attempt(row.attempts, moment, retry_after=answer.retry_after, chance=chance)
     if row.next_attempt_at is None:
-        row.status = "failed"
+        row.status = DeliveryStatus.FAILED.value
 
 
 def _judge_endpoints(ended: Sequence[Ended]) -> list[Endpoint]:

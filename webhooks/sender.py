@@ -27,7 +27,7 @@ from webhooks.targets import ForbiddenTarget, TargetPolicy, checked_url
 log = structlog.get_logger(__name__)
 AT_ONCE: Final = 256
 """Exchanges of one sender at a time."""
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.05
 """How often a sender that is busy looks for what has become due."""
 USER_AGENT: Final = "Alliantra-Webhooks/1"
 

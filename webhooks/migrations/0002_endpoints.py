@@ -191,7 +191,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("status", "pending")), fields=["next_attempt_at", "id"], name="delivery_due"
+                condition=models.Q(("status", "pending")),
+                fields=["endpoint", "next_attempt_at", "id"],
+                name="delivery_due",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("leased_until__isnull", False), ("status", "pending")),
+                fields=["endpoint", "leased_until"],
+                name="delivery_leased",
             ),
         ),
         migrations.AddIndex(

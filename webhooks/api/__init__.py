@@ -1,0 +1,1 @@
+"""HTTP of webhook endpoints, their event types and deliveries."""
