@@ -26,6 +26,18 @@ class Installation:
     url: str
     environment: dict[str, str]
 
+    def redis(self, *words: str) -> None:
+        """Send a command to its Redis."""
+        code = "import os, sys, redis; redis.Redis.from_url(os.environ['REDIS_URL']).execute_command(*sys.argv[1:])"
+        program = f"from alliantra import embedded; embedded.ensure_services(); {code}"
+        command = [sys.executable, "-c", program, *words]
+        subprocess.run(command, cwd=TREE, env=self.environment, check=True, capture_output=True)
+
+    def signal_redis(self, number: int) -> None:
+        """Send a signal to its Redis."""
+        pid = (Path(self.environment["DATA_DIR"]) / "run" / "redis.pid").read_text().split()[0]
+        os.kill(int(pid), number)
+
     def manage(self, *arguments: str) -> str:
         """Last line that a management command printed."""
         done = subprocess.run(
@@ -47,8 +59,8 @@ class Installation:
 
 
 @contextmanager
-def installation(data_dir: Path) -> Iterator[Installation]:
-    """Start everything under `data_dir`, and stop it again."""
+def installation(data_dir: Path, **further: str) -> Iterator[Installation]:
+    """Start everything under `data_dir`, with `further` settings, and stop it again."""
     port = _free_port()
     inherited = {name: value for name, value in os.environ.items() if name not in _OWN_SERVERS}
     environment = {
@@ -58,6 +70,7 @@ def installation(data_dir: Path) -> Iterator[Installation]:
         "DEMO": "0",
         "RATE_LIMIT_PER_MINUTE": "0",
         "LOG_LEVEL": "WARNING",
+        **further,
     }
     command = [sys.executable, "-m", "alliantra.supervisor"]
     with (data_dir / "server.log").open("wb") as log:
