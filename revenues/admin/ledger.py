@@ -1,6 +1,6 @@
 """Pages of the ledger and of the sources it comes from."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -77,6 +77,7 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
     """The ledger. Rows are never changed; what was wrong is put right by a further row."""
 
     resource = "revenues"
+    change_form_template = "admin/console/revenue.html"
     list_display = ("external_id_", "occurred", "type_", "amount_", "partner_", "product_", "source")
     list_filter = (
         ("occurred_at", AfterBeforeFilter),
@@ -124,6 +125,23 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
         ),
         ("Record", {"fields": ("metadata_", "id_", "received", "import_")}),
     )
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The row, and why it was allocated as it was."""
+        # rules stands above revenues, and its pages import models and tables of this application.
+        from rules.admin.explanations import why_revenue
+
+        row = self.get_object(request, object_id) if object_id and self.may_read(request) else None
+        why = why_revenue(row, workspace_of(request)) if row else {}
+        links = [{"address": "#why", "icon": "help", "label": "Why"}] if why else []
+        context = {**why, "links": links, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RevenueEvent], search_term: str

@@ -44,7 +44,9 @@ SCOPE_FIELDS = {
 
 
 class RuleForm(ConsoleForm):
-    """What a rule says; saving a change makes a new version."""
+    """What a rule says; saving a change makes a new version. A form that `is_tried` is shown again, never saved."""
+
+    is_tried: ClassVar[bool] = False
 
     name = forms.CharField(max_length=200, widget=TextInput())
     status = forms.ChoiceField(
@@ -160,6 +162,10 @@ class RuleForm(ConsoleForm):
             options.setdefault(name, name)
         categories: Any = fields["scope_categories"]
         categories.choices = list(options.items())
+
+    def is_valid(self) -> bool:
+        """Whether it can be saved."""
+        return super().is_valid() and not self.is_tried
 
     def _read_version(self) -> None:
         version = self.instance.active_version

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -13,6 +13,7 @@ from alliantra.workspaces.console import display
 from alliantra.workspaces.console.base import ReadOnlyAdmin
 from alliantra.workspaces.console.filters import ChoicesFilter, RelatedFilter
 from alliantra.workspaces.console.forms import is_uuid
+from rules.admin.explanations import why_item
 from rules.models import (
     AdjustmentKind,
     CalculationAdjustment,
@@ -148,6 +149,7 @@ class CalculationItemAdmin(_OfOneRow):
         "amount_",
         "rule_",
         "tie_break",
+        "why_",
     )
     list_filter = (("run", RelatedFilter), ("payee", RelatedFilter))
     list_select_related = ("run", "event", "payee", "rule_version")
@@ -162,6 +164,37 @@ class CalculationItemAdmin(_OfOneRow):
         "amount_",
         "tie_break",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        """And the explanation."""
+        view = self.admin_site.admin_view(self.why_view)
+        return [path("<uuid:object_id>/why/", view, name="rules_calculationitem_why"), *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The item, with a button that leads to its explanation."""
+        context = dict(extra_context or {})
+        if object_id and is_uuid(object_id):
+            context["links"] = [{"address": why_address(object_id), "icon": "help", "label": "Why"}]
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def why_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """Why the item is what it is, by what its run pinned."""
+        item = self.readable_row(request, str(object_id))
+        if not item.run.is_calculated:
+            return HttpResponseRedirect(display.page_address(item.run))
+        context = {"title": f"Why {item.payee} gets this", "item": item, "original": item}
+        return self.page(request, "admin/console/item_why.html", {**context, **why_item(item, item.workspace)})
+
+    @admin.display(description="why")
+    def why_(self, row: CalculationItem) -> SafeString | str:
+        """Link to the explanation."""
+        return format_html('<a class="link" href="{}">Why</a>', why_address(row.pk))
 
     @admin.display(description="item")
     def id_(self, row: CalculationItem) -> SafeString | str:
@@ -221,6 +254,11 @@ class CalculationExceptionAdmin(_OfOneRow):
     def decision_(self, row: Any) -> SafeString:
         """What was decided, and why; open while it blocks the approval."""
         return decision_of(row)
+
+
+def why_address(item_id: object) -> str:
+    """Where an item is explained."""
+    return reverse("admin:rules_calculationitem_why", args=[item_id])
 
 
 def decision_of(row: Any) -> SafeString:

@@ -1,6 +1,5 @@
 """Pages of rules and their versions."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -10,24 +9,41 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
+from alliantra.errors import DomainError
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console import display
-from alliantra.workspaces.console.base import Command, ConsoleAdmin, ReadOnlyAdmin
+from alliantra.workspaces.console.base import Command, ConsoleAdmin, ReadOnlyAdmin, refusal_text
 from alliantra.workspaces.console.filters import ChoicesFilter
 from alliantra.workspaces.console.forms import ConsoleForm
-from alliantra.workspaces.console.session import workspace_of
+from alliantra.workspaces.console.session import actor_of, workspace_of
 from rules import services
 from rules.admin import wording
 from rules.admin.forms import RuleForm
+from rules.admin.simulations import (
+    RULE_FORM,
+    TRY,
+    PeriodForm,
+    advice,
+    is_active,
+    shown_simulation,
+    simulated,
+    switched_rule,
+    typed_rule,
+)
+from rules.admin.versions import ComparedVersionsForm, versions
 from rules.conflicts import rule_conflicts
 from rules.models import Rule, RuleStatus, RuleVersion
 
-VERSIONS_SHOWN = 50
 CONFLICTS_SHOWN = 200
+SWITCHES = {"activate": "activation", "deactivate": "deactivation"}
 
 
 def _status(rule: Rule) -> str:
     return rule.active_version.status if rule.active_version else ""
+
+
+def _switch(rule: Rule) -> str:
+    return "deactivate" if is_active(rule) else "activate"
 
 
 def _toggle(row: Rule, actor: Actor) -> str:
@@ -47,7 +63,7 @@ class RuleAdmin(ConsoleAdmin[Rule]):
     resource = "rules"
     may_add = may_change = True
     form = RuleForm
-    change_form_template = "admin/console/rule.html"
+    add_form_template = change_form_template = "admin/console/rule.html"
     list_display = ("name_", "priority_count", "status_", "shares", "total_amount", "window", "rows", "version")
     list_filter = (("active_version__status", ChoicesFilter),)
     list_select_related = ("active_version",)
@@ -113,9 +129,14 @@ class RuleAdmin(ConsoleAdmin[Rule]):
     list_before_template = "admin/console/conflicts_link.html"
 
     def get_urls(self) -> list[URLPattern]:
-        """And the conflicts."""
-        page = path("conflicts/", self.admin_site.admin_view(self.conflicts_view), name="rules_rule_conflicts")
-        return [page, *super().get_urls()]
+        """And the conflicts, the simulation, and two versions beside each other."""
+        view = self.admin_site.admin_view
+        return [
+            path("conflicts/", view(self.conflicts_view), name="rules_rule_conflicts"),
+            path("<uuid:object_id>/simulation/", view(self.simulation_view), name="rules_rule_simulation"),
+            path("<uuid:object_id>/comparison/", view(self.comparison_view), name="rules_rule_comparison"),
+            *super().get_urls(),
+        ]
 
     def conflicts_view(self, request: HttpRequest) -> HttpResponse:
         """Pairs of active rules that can match the same row at equal priority."""
@@ -133,6 +154,24 @@ class RuleAdmin(ConsoleAdmin[Rule]):
         ]
         context = {"title": "Rule conflicts", "rows": rows, "count": len(found), "shown": CONFLICTS_SHOWN}
         return self.page(request, "admin/console/conflicts.html", context)
+
+    def simulation_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """What the rule's deactivation would do; of a rule that is not active its activation."""
+        rule = self.readable_row(request, str(object_id))
+        period = PeriodForm(rule.workspace, request.GET)
+        context = {"title": f"{_switch(rule)} {rule}: simulation", "original": rule, "period": period}
+        try:
+            context |= shown_simulation(simulated(period, switched_rule(rule, actor_of(request))))
+        except DomainError as refusal:
+            context["refusal"] = refusal_text(refusal)
+        return self.page(request, "admin/console/rule_simulation.html", {**context, "switch": _switch(rule)})
+
+    def comparison_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """What differs between two versions."""
+        rule = self.readable_row(request, str(object_id))
+        form = ComparedVersionsForm(rule, request.GET)
+        context = {"title": f"Versions of {rule}", "original": rule, "compare": form, **form.compared()}
+        return self.page(request, "admin/console/rule_comparison.html", context)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With the active version in the same query."""
@@ -159,13 +198,42 @@ class RuleAdmin(ConsoleAdmin[Rule]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The form with the versions below."""
+        """The form with its simulation and the versions below."""
         context = dict(extra_context or {})
         rule = self.get_object(request, object_id) if object_id else None
         if rule is not None and self.may_read(request):
             context["versions"] = versions(rule)
             context["said"] = context["versions"][0]["facts"] if not self.may_write(request) else None
+            context["compare"] = ComparedVersionsForm(rule, request.GET)
+            context["links"] = self.links(request, rule)
+        if self.may_simulate(request):
+            context["period"] = PeriodForm(workspace_of(request), request.POST, form=RULE_FORM)
         return super().changeform_view(request, object_id, form_url, context)
+
+    def links(self, request: HttpRequest, rule: Rule) -> list[dict[str, str]]:
+        """Where changes are simulated: those of the form, and the rule's deactivation or activation."""
+        switched = reverse("admin:rules_rule_simulation", args=[rule.pk])
+        links = [{"address": switched, "icon": "science", "label": f"Simulate {SWITCHES[_switch(rule)]}"}]
+        if self.may_simulate(request):
+            links.insert(0, {"address": "#simulation", "icon": "science", "label": "Simulate changes"})
+        return links
+
+    def may_simulate(self, request: HttpRequest) -> bool:
+        """Whether the member has a form whose values can be tried before saving."""
+        return self.may_read(request) and self.may_write(request)
+
+    def get_form(self, request: HttpRequest, obj: Rule | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+        """A form that is never saved where it is only to be tried."""
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        return type(form)(form.__name__, (form,), {"is_tried": TRY in request.POST})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """With what the typed rule would do, where that was asked; refused as saving it would be."""
+        form = context["adminform"].form
+        if TRY in request.POST and self.may_simulate(request) and not form.errors:
+            found = simulated(context["period"], typed_rule(form))
+            context |= {"is_tried": True, "advice": advice(form), **shown_simulation(found)}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def create_row(self, actor: Actor, form: ConsoleForm) -> Rule:
         """Add a rule with its version 1."""
@@ -217,24 +285,6 @@ class RuleAdmin(ConsoleAdmin[Rule]):
         """Number of the active version."""
         number: int = row.active_version.number
         return number
-
-
-def versions(rule: Rule) -> list[dict[str, Any]]:
-    """Versions, the newest first, each with what it changed."""
-    rows = list(
-        RuleVersion.objects.in_workspace(rule.workspace).filter(rule=rule).order_by("-number")[: VERSIONS_SHOWN + 1]
-    )
-    known = wording.names(rule.workspace, rows)
-    earlier: Sequence[RuleVersion | None] = [*rows[1:], None]
-    return [
-        {
-            "row": row,
-            "is_active": row.pk == rule.active_version_id,
-            "facts": wording.facts(row, known),
-            "differences": wording.differences(before, row, known),
-        }
-        for row, before in zip(rows, earlier, strict=True)
-    ][:VERSIONS_SHOWN]
 
 
 @admin.register(RuleVersion)

@@ -1,5 +1,6 @@
 """Pages of statements: the list, one statement with its balance, and the documents that a payee files."""
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -14,9 +15,11 @@ from alliantra.workspaces.console import display
 from alliantra.workspaces.console.base import ReadOnlyAdmin
 from alliantra.workspaces.console.filters import RelatedFilter, ValueFilter
 from alliantra.workspaces.console.session import allows
+from rules.admin.lines import why_address
 from rules.api.statements import TYPES, statement_response
-from rules.models import Statement
+from rules.models import CalculationItem, Statement
 from rules.statement_documents import statement_document
+from rules.statements.document import StatementLine
 
 LINES_SHOWN = 20
 NUMBER_DIGITS = 9
@@ -89,7 +92,7 @@ class StatementAdmin(ReadOnlyAdmin[Statement]):
             ],
             "balance": balance_address(statement.payee_id, statement.currency),
             "terms": balance_terms(statement),
-            "lines": list(islice(document.lines, LINES_SHOWN)),
+            "lines": explained_lines(request, statement, islice(document.lines, LINES_SHOWN)),
             "adjustments": document.adjustment_lines,
             "all_lines": all_lines_address(request, statement),
         }
@@ -160,6 +163,20 @@ def balance_terms(statement: Statement) -> list[dict[str, Any]]:
         (display.MINUS, "Payments since the last statement", statement.payments),
     )
     return [{"sign": sign, "label": label, "amount": amount} for sign, label, amount in terms]
+
+
+def explained_lines(
+    request: HttpRequest, statement: Statement, lines: Iterable[StatementLine]
+) -> list[tuple[StatementLine, str]]:
+    """Each line with the address of its explanation, for who may read runs; items are in the order of the lines."""
+    shown = list(lines)
+    if not allows(request, "read:runs"):
+        return [(line, "") for line in shown]
+    items = CalculationItem.objects.in_workspace(statement.workspace).filter(
+        run=statement.run_id, payee=statement.payee_id
+    )
+    ids = items.order_by("id").values_list("pk", flat=True)[: len(shown)]
+    return [(line, why_address(pk)) for line, pk in zip(shown, ids, strict=True)]
 
 
 def all_lines_address(request: HttpRequest, statement: Statement) -> str:
