@@ -106,7 +106,7 @@ class Ended:
 def claim(limit: int) -> list[Claimed]:
     """Up to `limit` deliveries that are due, now ours; in the order in which they are due, fair among endpoints."""
     moment, lease = now(), uuid4()
-    names = {
+    names: dict[str, Any] = {
         "now": moment,
         "until": moment + LEASE,
         "lease": lease,

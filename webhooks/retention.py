@@ -1,6 +1,7 @@
 """How long messages are kept."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -24,7 +25,7 @@ def forget_old_messages() -> int:
     return forgotten
 
 
-def _old_ids(before: object) -> list[object]:
+def _old_ids(before: datetime) -> list[UUID]:
     waiting = Delivery.objects.filter(status=DeliveryStatus.PENDING).values("message")
     old = Message.objects.filter(created_at__lt=before).exclude(pk__in=waiting)
     return list(old.order_by("created_at").values_list("pk", flat=True)[:BATCH])

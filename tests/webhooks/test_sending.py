@@ -54,6 +54,10 @@ def announce(actor: Actor, count: int = 1) -> list[Message]:
     )
 
 
+def is_failing(endpoint: Endpoint) -> bool:
+    return endpoint.failing_since is not None
+
+
 def make_due() -> None:
     Delivery.objects.filter(status=DeliveryStatus.PENDING).update(next_attempt_at=now() - timedelta(seconds=1))
 
@@ -104,13 +108,13 @@ def test_a_failed_attempt_is_tried_again_later_with_the_same_id(actor: Actor) ->
         assert waiting.next_attempt_at is not None
         assert waiting.next_attempt_at > now()
         endpoint.refresh_from_db()
-        assert endpoint.failing_since is not None
+        assert is_failing(endpoint)
         assert send_due(seconds=5) == 0
         make_due()
         send_due(seconds=5)
         assert receiver.messages == [message.webhook_id] * 2
     endpoint.refresh_from_db()
-    assert endpoint.failing_since is None
+    assert not is_failing(endpoint)
     assert Delivery.objects.get().status == DeliveryStatus.DELIVERED
     assert list(Attempt.objects.order_by("number").values_list("number", "status_code")) == [(1, 500), (2, 200)]
 
