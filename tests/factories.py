@@ -18,6 +18,7 @@ from revenues.services import create_product, create_source
 from rules.calculation import calculate
 from rules.models import CalculationItem, Statement
 from rules.services import AllocationValues, approve_run, create_rule, lock_run, request_run
+from webhooks.services import create_endpoint
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 CANARY = "canary"
@@ -131,6 +132,11 @@ def import_batch(actor: Actor, number: int = 1) -> UUID:
     return create_import(actor=actor, file=file, file_name=f"{CANARY}-{number}.csv").pk
 
 
+def webhook(actor: Actor, number: int = 1) -> UUID:
+    """An endpoint on a public address, which nothing is sent to by making it."""
+    return create_endpoint(actor=actor, url=f"https://93.184.215.14/{CANARY}/{number}", description=CANARY).pk
+
+
 MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "partners": partner,
     "payees": payee,
@@ -145,6 +151,7 @@ MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "calculation-items": calculation_item,
     "statements": statement,
     "balances": payee_with_balance,
+    "webhooks": webhook,
 }
 """Collection in a path → maker of one record of it."""
 

@@ -78,6 +78,9 @@ def check_response(method: str, path: str, response: Any) -> None:
     surface, described = operation
     status = str(response.status_code)
     assert status in described["responses"], f"{method} {path} answered {status}, which its document does not list"
+    if status == "204":
+        assert not response.content, f"{method} {path} answered 204 with a body"
+        return
     content = described["responses"][status].get("content", {})
     media_type = response.headers.get("Content-Type", "").split(";")[0]
     assert media_type in content, f"{method} {path} {status} answered {media_type}, documented: {list(content)}"

@@ -1,12 +1,16 @@
 """Use cases of webhooks: announcing, and keeping endpoints."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, TypedDict, Unpack
+from uuid import UUID
 
 import structlog
 from celery.exceptions import OperationalError as BrokerError
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.timezone import now
 
 from alliantra.errors import DomainError, Invalid
@@ -23,6 +27,9 @@ from webhooks.tasks import send_deliveries
 log = structlog.get_logger(__name__)
 ROTATION_OVERLAP = timedelta(hours=24)
 ENDPOINTS_LIMIT = 100
+DELIVERIES_AT_ONCE = 1_000
+LOOKUP_SECONDS = 3.0
+_LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="endpoint-lookup")
 
 
 class EndpointValues(TypedDict, total=False):
@@ -53,21 +60,25 @@ def emit_all(event_type: EventType, *, actor: Actor, payloads: Iterable[Mapping[
     messages = [Message(workspace=workspace, event_type=event_type, payload=dict(payload)) for payload in payloads]
     Message.objects.bulk_create(messages, batch_size=1_000)
     endpoints = list(Endpoint.objects.in_workspace(workspace).wanting(event_type))
-    _deliver(messages, endpoints)
+    _deliver([(message.pk, endpoint) for message in messages for endpoint in endpoints])
     return messages
 
 
-def _deliver(messages: Sequence[Message], endpoints: Sequence[Endpoint]) -> None:
-    """One delivery per message and endpoint, due now."""
-    moment = now()
-    deliveries = [
-        Delivery(workspace_id=message.workspace_id, message=message, endpoint=endpoint, next_attempt_at=moment)
-        for message in messages
-        for endpoint in endpoints
-    ]
-    if deliveries:
-        Delivery.objects.bulk_create(deliveries, batch_size=1_000)
+def _deliver(wanted: Iterable[tuple[UUID, Endpoint]]) -> int:
+    """One delivery per message and endpoint, due now; how many that were."""
+    moment, count = now(), 0
+    pairs = iter(wanted)
+    while some := list(islice(pairs, DELIVERIES_AT_ONCE)):
+        Delivery.objects.bulk_create(
+            Delivery(
+                workspace_id=endpoint.workspace_id, message_id=message_id, endpoint=endpoint, next_attempt_at=moment
+            )
+            for message_id, endpoint in some
+        )
+        count += len(some)
+    if count:
         transaction.on_commit(_wake_sender)
+    return count
 
 
 def _wake_sender() -> None:
@@ -151,7 +162,7 @@ def send_test(endpoint: Endpoint, *, actor: Actor) -> Delivery:
     _refuse_disabled(endpoint)
     payload = {"endpoint_id": str(endpoint.pk), "message": "A test delivery."}
     message = Message.objects.create(workspace=endpoint.workspace, event_type=EventType.TEST, payload=payload)
-    _deliver([message], [endpoint])
+    _deliver([(message.pk, endpoint)])
     audit.record(actor, "webhook.tested", endpoint, after={"message_id": message.webhook_id})
     return Delivery.objects.in_workspace(endpoint.workspace).get(message=message, endpoint=endpoint)
 
@@ -180,11 +191,10 @@ def recover(endpoint: Endpoint, *, actor: Actor, since: datetime) -> int:
     for delivery in again:
         _make_due(delivery)
     wanted = endpoint.event_types or [kind.value for kind in SUBSCRIBABLE]
+    told = Delivery.objects.filter(workspace=endpoint.workspace, message=OuterRef("pk"), endpoint=endpoint)
     missed = Message.objects.in_workspace(endpoint.workspace).filter(created_at__gte=since, event_type__in=wanted)
-    missed = missed.exclude(deliveries__endpoint=endpoint).order_by("created_at", "id")
-    messages = list(missed)
-    _deliver(messages, [endpoint])
-    count = len(again) + len(messages)
+    ids = list(missed.filter(~Exists(told)).order_by("created_at", "id").values_list("pk", flat=True))
+    count = len(again) + _deliver((message_id, endpoint) for message_id in ids)
     audit.record(actor, "webhook.recovered", endpoint, after={"since": since.isoformat(), "messages": count})
     return count
 
@@ -198,7 +208,7 @@ def _make_due(delivery: Delivery) -> None:
 
 def _refuse_disabled(endpoint: Endpoint) -> None:
     if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ACTIVE:
-        raise DomainError("endpoint_disabled", f"Nothing is sent to {endpoint.url}: {endpoint.disabled_reason}".strip())
+        raise DomainError("endpoint_disabled", f"Nothing is sent to {endpoint.url}. {endpoint.disabled_reason}".strip())
 
 
 def _checked(values: EndpointValues) -> dict[str, Any]:
@@ -215,11 +225,12 @@ def _checked(values: EndpointValues) -> dict[str, Any]:
 
 
 def _check_target(url: str) -> None:
-    """Refuse what could never be sent to; a name that resolves to nothing yet may come to be."""
+    """Refuse what could never be sent to. A name that resolves to nothing yet, or not in time, may come to be."""
     policy = target_policy()
     try:
-        resolved(checked_url(url, policy), policy)
-    except UnresolvedTarget:
+        target = checked_url(url, policy)
+        _LOOKUPS.submit(resolved, target, policy).result(LOOKUP_SECONDS)
+    except (UnresolvedTarget, TimeoutError):
         return
     except ForbiddenTarget as error:
         raise Invalid.field("/url", error.code, str(error)) from error

@@ -19,6 +19,7 @@ class Route:
     def path(self, identity: UUID | None = None) -> str:
         """The address, with `identity` or an unknown id in its place."""
         address = self.template.replace("<uuid:id>", str(identity or uuid4()))
+        address = address.replace("<uuid:delivery_id>", str(uuid4()))
         return address.replace("<int:version>", "1").replace("<slug:key>", "generic")
 
     @property
