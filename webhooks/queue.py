@@ -132,8 +132,13 @@ def has_due() -> bool:
 
 def _claimed(row: Delivery, lease: UUID, moment: datetime) -> Claimed:
     endpoint, message = row.endpoint, row.message
-    secrets, body = tuple(endpoint.secrets_at(moment)), _json.encode(document_of(message))
+    secrets, body = tuple(endpoint.secrets_at(moment)), body_of(message)
     return Claimed(row.pk, endpoint.pk, lease, endpoint.url, message.webhook_id, secrets, body)
+
+
+def body_of(message: Message) -> bytes:
+    """The body of every attempt."""
+    return _json.encode(document_of(message))
 
 
 def document_of(message: Message) -> dict[str, Any]:

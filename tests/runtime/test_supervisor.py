@@ -19,7 +19,17 @@ from alliantra.embedded.keeper import end_keeper, keeper_pid
 from alliantra.supervisor import QUICK_CRASHES
 
 PATIENCE_SECONDS = 120
-GIVEN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "ENVIRONMENT", "DJANGO_SETTINGS_MODULE", "PORT", "HOST", "DEMO")
+GIVEN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "ENCRYPTION_KEYS",
+    "ENVIRONMENT",
+    "DJANGO_SETTINGS_MODULE",
+    "PORT",
+    "HOST",
+    "DEMO",
+)
 BANNER_END = "Ctrl-C stops everything."
 
 

@@ -1,5 +1,6 @@
 """Pages of endpoints: the list, one with its log of deliveries, its form, and the one page that shows a secret."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -8,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import now
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console import display
@@ -109,7 +111,7 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
             "status": status_badge(endpoint),
             "is_active": is_active(endpoint),
             "last_attempt": self.last_attempt(endpoint),
-            "previous_secret_until": endpoint.previous_secret_until if endpoint.previous_secret_is_in_use else None,
+            "both_sign_until": both_sign_until(endpoint),
             "commands": self.command_buttons(request, object_id),
             "links": self.links(request, endpoint),
             "history": self.history_address(request, endpoint),
@@ -135,7 +137,12 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
 
     def secret_page(self, request: HttpRequest, endpoint: Endpoint, title: str) -> HttpResponse:
         """The one page that shows a secret. Its address becomes that of the endpoint's page."""
-        context = {"title": title, "endpoint": endpoint, "address": display.page_address(endpoint)}
+        context = {
+            "title": title,
+            "endpoint": endpoint,
+            "address": display.page_address(endpoint),
+            "both_sign_until": both_sign_until(endpoint),
+        }
         return self.page(request, "admin/console/webhook_secret.html", context)
 
     # -- columns of the list -----------------------------------------------------------------------
@@ -174,6 +181,12 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
     def created(self, row: Endpoint) -> SafeString | str:
         """When it was made."""
         return display.moment(row.created_at)
+
+
+def both_sign_until(row: Endpoint) -> datetime | None:
+    """Until when messages are signed with the secret before this one too; None if with this one alone."""
+    until = row.previous_secret_until
+    return until if until and until > now() else None
 
 
 def status_badge(row: Endpoint) -> SafeString:

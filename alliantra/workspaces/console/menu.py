@@ -41,7 +41,13 @@ GROUPS: Sequence[tuple[str, Sequence[Entry]]] = (
             ("Balances", "balance", "admin:rules_balanceentry_changelist", "read:statements"),
         ),
     ),
-    ("Developers", (("API keys", "key", "admin:workspaces_apikey_changelist", "read:keys"),)),
+    (
+        "Developers",
+        (
+            ("API keys", "key", "admin:workspaces_apikey_changelist", "read:keys"),
+            ("Webhooks", "webhook", "admin:webhooks_endpoint_changelist", "read:webhooks"),
+        ),
+    ),
     (
         "Settings",
         (
