@@ -1,4 +1,4 @@
-"""`make run`: prepares servers and database, runs web, worker and scheduler, and ends them together."""
+"""`make run`: prepares servers and database, runs web, worker, sender and scheduler, and ends them together."""
 
 import http.client
 import os

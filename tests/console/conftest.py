@@ -20,6 +20,8 @@ from rules.calculation import calculate
 from rules.models import CalculationRun
 from rules.services import approve_run, create_rule, export_payouts, lock_run, request_run
 from tests import factories
+from webhooks.models import Delivery, Endpoint
+from webhooks.services import send_test
 
 PASSWORD = "correct horse battery staple"
 MemberFactory = Callable[..., Client]
@@ -78,6 +80,13 @@ def one_of_each(actor: Actor, number: int = 1) -> None:
     map_identifier(actor.workspace, actor=actor, external_product_identifier=identifier, **named)
     issue_api_key(actor.workspace, actor=actor, name=f"{factories.CANARY} key", permissions=["read:payees"])
     join(actor.workspace, f"{factories.CANARY}-{number}@{actor.workspace.slug}.example", "viewer")
+    delivery(actor, number)
+
+
+def delivery(actor: Actor, number: int = 1) -> Delivery:
+    """A test delivery that is due, to an endpoint of its own."""
+    endpoint = Endpoint.objects.get(pk=factories.webhook(actor, number))
+    return send_test(endpoint, actor=actor)
 
 
 def exception_before_there_is_a_rule(actor: Actor, number: int) -> None:

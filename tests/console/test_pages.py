@@ -28,6 +28,7 @@ MAKERS = {
     "CalculationRun": factories.run,
     "ImportBatch": factories.import_batch,
     "Statement": factories.statement,
+    "Endpoint": factories.webhook,
 }
 
 

@@ -20,6 +20,7 @@ WITHOUT_A_LIST = {
     "Payout",
     "RuleVersion",
     "Workspace",
+    "Delivery",
 }
 
 
