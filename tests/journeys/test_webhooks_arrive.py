@@ -1,5 +1,6 @@
 """Told over HTTP to tell a sink, with Redis as it should be, emptied, and away: every message arrives, signed."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from standardwebhooks import Webhook
 from tests.journeys.server import Installation, installation
 from tests.webhooks.sinks import Sink, sink
 
-pytestmark = pytest.mark.journey
-ABSENT_SECONDS = 8
+pytestmark = [pytest.mark.journey, pytest.mark.reliability]
+ABSENT_SECONDS = 60 if os.environ.get("SOAK") == "1" else 8
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
 
     def update_row(self, row: Endpoint, actor: Actor, form: ConsoleForm) -> Endpoint:
         """Update through the service."""
-        return services.update_endpoint(locked(row, actor), actor=actor, **form.changes())  # type: ignore[typeddict-item]
+        return services.update_endpoint(locked(row, actor), actor=actor, **form.changes())
 
     def settings_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
         """The form of an endpoint."""
