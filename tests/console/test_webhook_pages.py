@@ -261,7 +261,10 @@ def test_a_delivery_is_sent_once_more(owner: Client, actor: Actor) -> None:
     assert (row.status, row.attempts) == ("pending", 0)
     assert last_action(actor) == ("webhook.redelivered", "member")
     Endpoint.objects.update(status=EndpointStatus.DISABLED)
-    assert command not in owner.get(address).text
+    text = owner.get(address).text
+    assert command not in text
+    assert "Next attempt once the webhook is enabled" in words(text)
+    assert "pending 0 of 10 – once it is enabled" in words(owner.get(page(row.endpoint)).text)
     assert "Nothing is sent to" in owner.post(command, follow=True).text
 
 

@@ -10,6 +10,7 @@ from rules.engine.inputs import Row
 from tests.rules.settlement_cases import CUTS, ZONE, Arrival, arrivals, books, next_books, sales_among
 from tests.rules.settlement_loader import (
     NOT_CONSUMED,
+    Calculation,
     Locked,
     plain,
     plain_adjustments,
@@ -55,10 +56,11 @@ def stories(draw: st.DrawFn, periods: st.SearchStrategy[int], beyond: int, at_mo
 
 
 def tell(story: Story) -> None:
-    """Run by run, engine and reference say the same."""
+    """Run by run, engine and reference say the same; and what is locked stays as it was, whatever comes later."""
     locked = Locked({}, ZONE, settled=story.settled)
     history = History(ZONE, {}, story.settled)
     consumed: set[str] = set()
+    closed: list[tuple[Calculation, str]] = []
     for period, book in enumerate(story.books):
         run_id = f"run{period}"
         locked.sales = history.sales = sales_among(story.known_in(period))
@@ -71,8 +73,10 @@ def tell(story: Story) -> None:
         assert calculated.totals.difference == 0
         assert calculated.totals.rows == len(rows)
         locked.lock(calculated)
+        closed.append((calculated, calculated.digest))
         consumed |= {line.row.id for line in lines if line.exception not in NOT_CONSUMED}
         _offer_again(history, lines)
+    assert [calculated.digest for calculated, _ in closed] == [digest for _, digest in closed]
 
 
 def _offer_again(history: History, lines: Sequence[object]) -> None:

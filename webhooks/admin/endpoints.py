@@ -161,8 +161,9 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
     @admin.display(description="status", ordering="status")
     def status_(self, row: Endpoint) -> SafeString:
         """Whether messages are sent to it; if not, why."""
-        reason = format_html('<div class="quiet">{}</div>', row.disabled_reason) if row.disabled_reason else ""
-        return format_html("{}{}", status_badge(row), reason)
+        reason = '<div class="quiet" style="min-width: 20ch">{}</div>'
+        why = format_html(reason, row.disabled_reason) if row.disabled_reason else ""
+        return format_html("{}{}", status_badge(row), why)
 
     @admin.display(description="failing since", ordering="failing_since")
     def failing(self, row: Endpoint) -> SafeString | str:
