@@ -14,9 +14,9 @@ from alliantra.workspaces.console.base import ReadOnlyAdmin
 from alliantra.workspaces.console.filters import PartFilter, RelatedFilter
 from alliantra.workspaces.console.forms import is_uuid
 from alliantra.workspaces.console.paginator import CappedPaginator
+from alliantra.workspaces.console.paging import page_links
 from alliantra.workspaces.console.session import workspace_of
 from partners.models import Payee
-from rules.admin.paging import page_links
 from rules.admin.statements import balance_address
 from rules.models import BalanceEntry, Statement
 

@@ -6,8 +6,8 @@ from django.core.paginator import Paginator
 from django.http import QueryDict
 
 from alliantra.money import total
+from alliantra.workspaces.console.paging import page_links
 from rules.admin.lines import ADJUSTMENTS, EXCEPTIONS, decision_of
-from rules.admin.paging import page_links
 from rules.admin.payouts import Reconciliation, Review, payout_badge, status_badge, why_withheld
 from rules.models import AdjustmentKind, CalculationException, CalculationRun, ExceptionCode
 from rules.readiness import with_decisions

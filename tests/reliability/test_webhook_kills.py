@@ -1,6 +1,7 @@
 """Senders and producers are killed, the receiver fails in four ways: nothing is lost, nothing is made up.
 
-In `make test` a short form; `make soak` has 11,200 messages, a tenth of them rolled back, 20 senders killed and 5 producers.
+In `make test` a short form; `make soak` has 11,200 messages, a tenth of them rolled back, and kills 20 senders and 5
+producers.
 """
 
 import os

@@ -16,7 +16,7 @@ from webhooks.sender import send_due
 from webhooks.signing import new_secret
 
 URLS = [url for url, _ in FORBIDDEN_URLS if url and len(url) <= 2_000]
-ADDRESSES = [str(entry[0] if isinstance(entry, tuple) else entry) for entry in FORBIDDEN_ADDRESSES]
+ADDRESSES = [str(address) for address in FORBIDDEN_ADDRESSES]
 
 
 @pytest.mark.parametrize("url", URLS)

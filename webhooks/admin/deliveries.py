@@ -14,7 +14,7 @@ from alliantra.workspaces.console import display
 from alliantra.workspaces.console.base import Command, ConsoleAdmin
 from alliantra.workspaces.console.forms import is_uuid
 from alliantra.workspaces.console.paginator import CappedPaginator
-from rules.admin.paging import page_links
+from alliantra.workspaces.console.paging import page_links
 from webhooks import services
 from webhooks.admin.answers import answer_badge, delivery_badge
 from webhooks.admin.commands import is_active

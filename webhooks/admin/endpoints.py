@@ -33,7 +33,7 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
     resource = "webhooks"
     may_add = may_change = has_one_save_button = True
     form = EndpointForm
-    list_display = ("url_", "kinds", "status_", "failing", "last_attempt", "created")
+    list_display = ("url_", "kinds", "status_", "failing", "last_attempt")
     list_filter = (("status", ChoicesFilter),)
     search_fields = ("url", "description")
     search_help_text = "Address or description"
@@ -177,11 +177,6 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
             return "none yet"
         answer = answer_badge(row.last_status_code, row.last_error)
         return format_html("{} {}", display.moment(row.last_attempt_at), answer)
-
-    @admin.display(description="created", ordering="created_at")
-    def created(self, row: Endpoint) -> SafeString | str:
-        """When it was made."""
-        return display.moment(row.created_at)
 
 
 def both_sign_until(row: Endpoint) -> datetime | None:
