@@ -43,6 +43,8 @@ class Selection(Protocol):
     places: Mapping[str, int]
     """Row id → its place in the request, of rows that were named or made up."""
     are_made_up: bool
+    carries_measures: bool
+    """Whether tiers go on where locked runs left them."""
 
     def read(self, reads: Reads) -> Found:
         """The rows, with what rules need to know of them."""
@@ -52,7 +54,7 @@ class Selection(Protocol):
 
 
 class PeriodRows:
-    """The rows that a run of a period would take now."""
+    """The rows that a run of a period would take now; or, locked ones included, all that occurred in it."""
 
     are_made_up = False
 
@@ -64,8 +66,12 @@ class PeriodRows:
         period_end: date,
         currency: str,
         revenue_source_ids: Sequence[Any] | None = None,
+        includes_locked: bool = False,
     ) -> None:
-        """Raises Invalid for a period that ends before it starts or is too long, and for unknown sources."""
+        """Raises Invalid for a period that ends before it starts or is too long, and for unknown sources.
+
+        With `includes_locked` the period is calculated as if no run had been locked: tiers begin at zero.
+        """
         if period_end < period_start:
             raise Invalid.field("/period_end", "period_order")
         if (period_end - period_start).days >= DAYS_LIMIT:
@@ -76,6 +82,9 @@ class PeriodRows:
         period = {"period_start": period_start, "period_end": period_end}
         self.run = CalculationRun(workspace=workspace, currency=currency, revenue_source_ids=sources, **period)
         self.history = History.of(self.run)
+        self.carries_measures = not includes_locked
+        if includes_locked:
+            self.history = History([], settled=self.history.settled)
         self.places: Mapping[str, int] = {}
 
     def read(self, reads: Reads) -> Found:
@@ -84,7 +93,8 @@ class PeriodRows:
             detail = f"The period has more than {ROWS_LIMIT:,} rows: simulate a shorter one, or fewer sources."
             raise Invalid.field("/period_end", "out_of_range", detail)
         stream = LedgerStream(self.run, self.history, reads)
-        return Found(stream.chunks(), SaleFinder(self.run, self.history, reads))
+        finder = SaleFinder if self.carries_measures else SalesAsIfOpen
+        return Found(stream.chunks(), finder(self.run, self.history, reads))
 
     def refunded_sales(self) -> set[Name]:
         """Those that linked refunds of the period name, in one query."""
@@ -95,6 +105,8 @@ class PeriodRows:
 
 class FewRows:
     """Rows in one chunk, evaluated as though they were all that a new run had."""
+
+    carries_measures = True
 
     def __init__(self, workspace: Workspace, moments: Sequence[datetime], currency: str) -> None:
         days = [moment.astimezone(workspace.zone).date() for moment in moments]
@@ -140,6 +152,26 @@ class LedgerRows(FewRows):
         zone = self.run.workspace.zone
         found = self._rows.values_list(*reads.columns())
         return self.found([reads.row(values, zone, self.history.late_for(values[0])) for values in found], reads)
+
+
+class SalesAsIfOpen(SaleFinder):
+    """Sales of the refunds of a period that is calculated as if no run had taken its rows."""
+
+    def _items(self, ids: Sequence[str]) -> dict[str, list[CalculationItem]]:
+        """Of sales that occurred before the period only."""
+        inside = self._coming(ids)
+        return super()._items([row_id for row_id in ids if row_id not in inside])
+
+    def _refunded(self, ids: Sequence[str]) -> dict[str, Decimal]:
+        """Less what locked runs took back by rows of the period, or by later ones."""
+        refunded = super()._refunded(ids)
+        began_at = self._run.workspace.day_start(self._run.period_start)
+        items = CalculationItem.objects.in_workspace(self._run.workspace).filter(
+            sale_id__in=ids, event__occurred_at__gte=began_at, run__status=RunStatus.LOCKED
+        )
+        for sale_id, _, basis in items.values_list("sale_id", "event_id", "basis").distinct():
+            refunded[str(sale_id)] = CONTEXT.add(refunded[str(sale_id)], basis)
+        return refunded
 
 
 class SalesOfFew(SaleFinder):

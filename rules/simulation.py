@@ -252,7 +252,8 @@ class _Comparison:
         self._earlier = earlier_rules(run, history)
         reads = Reads.of(version for each in (*rule_sets, *self._earlier.values()) for version in each.versions)
         self._chunks, self._finder = selection.read(reads)
-        carried, keys = accumulators(run), _PayeeKeys(run.workspace)
+        carried = accumulators(run) if selection.carries_measures else {}
+        keys = _PayeeKeys(run.workspace)
         self._before, self._after = (
             _Side(
                 rules,

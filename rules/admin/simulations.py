@@ -73,7 +73,7 @@ class ChangedRow(NamedTuple):
 
 
 class PeriodForm(forms.Form):
-    """Which rows to try a rule on: those that a run of the period would take. What is not given is last month's."""
+    """Which rows to try a rule on: all that occurred in the period. What is not given is last month's."""
 
     period_start = forms.DateField(label="From", widget=date_input())
     period_end = forms.DateField(label="To", widget=date_input())
@@ -107,7 +107,7 @@ def simulated(period: PeriodForm, rule: SimulatedRule) -> Simulation | None:
     if not period.is_valid():
         return None
     try:
-        return simulate(PeriodRows(period.workspace, **period.cleaned_data), rule)
+        return simulate(PeriodRows(period.workspace, includes_locked=True, **period.cleaned_data), rule)
     except Invalid as refusal:
         for problem in refusal.errors:
             name = problem.pointer.strip("/")

@@ -23,7 +23,7 @@ from rules.models import ExceptionCode, Rule, TieBreak
 from rules.simulated_rows import DAYS_LIMIT, FEW, LedgerRows, PeriodRows, Selection
 from rules.simulation import simulate, simulated_rule
 
-PERIOD = ("period_start", "period_end", "currency", "revenue_source_ids")
+PERIOD = ("period_start", "period_end", "currency", "revenue_source_ids", "includes_locked")
 KINDS: Mapping[str, tuple[str, ...]] = {"period_start": PERIOD, "revenue_ids": ("revenue_ids",), "rows": ("rows",)}
 """What says which rows, by the field that stands for it."""
 
@@ -115,6 +115,11 @@ class SimulationSerializer(StrictSerializer):
     currency = fields.CurrencyField(required=False, help_text="With a period.")
     revenue_source_ids = serializers.ListField(
         child=fields.IdField(max_length=100), allow_null=True, required=False, max_length=1_000
+    )
+    includes_locked = fields.BooleanField(
+        required=False,
+        help_text="With a period: all rows that occurred in it, as if no run was locked; tiers begin at zero. "
+        "Default: false, the rows that a run of the period would take now.",
     )
     revenue_ids = serializers.ListField(
         child=fields.IdField(max_length=100), required=False, min_length=1, max_length=FEW
@@ -259,8 +264,8 @@ class SimulationViews(WorkspaceViewSet):
 
     `rule` is a draft, checked as POST checks it; with `rule_id`, what changes of that rule, checked as PUT
     checks it: `{"rule_id": "…", "status": "inactive"}` simulates without it. The rows are those that a run of a
-    period would take, or up to 100 of the ledger by `revenue_ids`, or up to 100 made up `rows`; the latter two
-    count as all the rows of a run.
+    period would take (with `includes_locked` all that occurred in it), or up to 100 of the ledger by `revenue_ids`, or
+    up to 100 made up `rows`; the latter two count as all the rows of a run.
     """
 
     model = Rule

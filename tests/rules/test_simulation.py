@@ -1,5 +1,6 @@
 """Simulations over HTTP: what a rule would change, held against real runs; and nothing is stored."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -588,3 +589,20 @@ def test_another_workspaces_rows_and_rules_take_no_part(api: ApiClient, rival: A
     post(event(rival.workspace, "theirs", "100.00"))
     found = simulated(api, rule={"name": "Draft", "allocations": [share(ada)]})
     assert (found["rows"], found["payees"]) == (0, [])
+
+
+def test_a_closed_month_is_simulated_as_if_it_was_open(api: ApiClient, actor: Actor, close: Callable[..., str]) -> None:
+    ada, bob = payee(actor.workspace, "ada"), payee(actor.workspace, "bob")
+    agreed = rule(actor, {ada: "20", bob: "10"})
+    post(event(actor.workspace, "sale", "100.00"), event(actor.workspace, "other", "50.00"))
+    post(event(actor.workspace, "back", "-40.00", original_external_id="sale"))
+    run = close()
+    change = {"rule_id": str(agreed.pk), "allocations": [{"payee_id": str(ada.pk), "percentage": 50}]}
+    period = {"period_start": "2026-05-01", "period_end": "2026-05-31", "currency": "GBP"}
+    closed = api.post("/api/v1/rules/simulate", {"rule": change, **period}).json()["data"]
+    assert closed["rows"] == 0
+    found = api.post("/api/v1/rules/simulate", {"rule": change, **period, "includes_locked": True}).json()["data"]
+    paid = {row["payee_external_id"]: row["total"] for row in api.get(f"{run}/payees").json()["data"]}
+    assert {row["payee_external_id"]: row["before"] for row in found["payees"]} == paid
+    assert {row["payee_external_id"]: row["after"] for row in found["payees"]} == {"ada": "55.000", "bob": "0.000"}
+    assert (found["rows"], found["changed_rows"]) == (3, 3)
