@@ -63,3 +63,14 @@ def client(workspace: Workspace) -> ClientFactory:
 def api(client: ClientFactory) -> ApiClient:
     """A client of Acme with all rights."""
     return client()
+
+
+LONGEST = ("test_online_retail", "test_fuzzing", "test_months_closed", "test_settlement_properties", "test_demo")
+"""Files that take minutes, the longest first."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: begun last, one of them would keep a single process busy at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
