@@ -29,6 +29,8 @@ ROTATION_OVERLAP = timedelta(hours=24)
 ENDPOINTS_LIMIT = 100
 DELIVERIES_AT_ONCE = 1_000
 LOOKUP_SECONDS = 3.0
+WAKING_SECONDS = 30
+"""A sender that could not be woken for so long has been woken by the sweep."""
 _LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="endpoint-lookup")
 
 
@@ -84,7 +86,7 @@ def _deliver(wanted: Iterable[tuple[UUID, Endpoint]]) -> int:
 def _wake_sender() -> None:
     """Deliveries are committed; if nobody can be woken now, the sweep finds them."""
     try:
-        send_deliveries.delay()
+        send_deliveries.apply_async(expires=WAKING_SECONDS)
     except (BrokerError, OSError) as error:
         log.warning("webhooks.sender_not_woken", error=str(error))
 
