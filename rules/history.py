@@ -5,7 +5,7 @@ Everything else stays open: a row that arrives for a locked period is taken by t
 versions which the locked run used; a row that no rule took is offered to every later run, by the rules of then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from rules.models import (
 
 FINAL = (REFUND_EXCEEDS_SALE, SALE_SETTLED)
 """Exceptions that no later run could end otherwise: a sale never grows, and what is settled stays so."""
+ASKED_AT_ONCE = 5_000
 COMMIT_MARGIN = timedelta(days=1)
 """Rows may become visible this long after the time they bear: longer than any transaction lasts."""
 
@@ -71,31 +72,55 @@ class History:
 
     def not_consumed(self, rows: QuerySet[RevenueEvent]) -> QuerySet[RevenueEvent]:
         """Rows that no locked run has taken."""
-        return rows.filter(~Exists(_items_of_row()), ~Exists(_closed_exceptions_of_row()))
+        locked = [other.pk for other in self.locked]
+        return rows.filter(~Exists(_items_of_row(locked)), ~Exists(_closed_exceptions_of_row(locked)))
+
+    def consumed(self, workspace: Workspace, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the rows that a locked run has taken.
+
+        Asked in batches of ids: a join would be at the mercy of what the planner believes of tables that were filled a
+        moment ago, and cost the square of a month.
+        """
+        locked = [other.pk for other in self.locked]
+        taken: set[UUID] = set()
+        for some in batched(ids, ASKED_AT_ONCE):
+            items = CalculationItem.objects.in_workspace(workspace).filter(event__in=some, run__in=locked)
+            taken.update(items.order_by().values_list("event_id", flat=True).distinct())
+            closed = CalculationException.objects.in_workspace(workspace).filter(event__in=some, run__in=locked)
+            final = Q(code__in=FINAL) | Q(event__in=_settled_among(workspace, some))
+            taken.update(closed.filter(final).order_by().values_list("event_id", flat=True))
+        return taken
 
     def _unallocated(self, run: CalculationRun) -> list[str]:
         """Rows up to the end of the run's period that locked runs had as open exceptions."""
-        exceptions = CalculationException.objects.in_workspace(run.workspace).filter(run__in=self.locked)
-        rows = _selectable(run).filter(pk__in=exceptions.values("event"))
-        return _ids(self.not_consumed(rows))
+        excepted = self._excepted(run)
+        open_ids = list(excepted - self.consumed(run.workspace, list(excepted)))
+        found: list[str] = []
+        for some in batched(open_ids, ASKED_AT_ONCE):
+            found += _ids(_selectable(run).filter(pk__in=some))
+        return found
+
+    def _excepted(self, run: CalculationRun) -> set[UUID]:
+        """Rows that locked runs had as exceptions."""
+        exceptions = CalculationException.objects.in_workspace(run.workspace)
+        locked = exceptions.filter(run__in=[other.pk for other in self.locked])
+        return set(locked.order_by().values_list("event_id", flat=True))
 
     def _late(self, run: CalculationRun) -> dict[str, str]:
         """Rows of locked periods that arrived after their run was calculated: row id → that run."""
         since = min(self._watermark(other, run) for other in self.locked) - COMMIT_MARGIN
         first = min(other.period_start for other in self.locked)
         last = min(max(other.period_end for other in self.locked), run.period_end)
-        seen = CalculationException.objects.in_workspace(run.workspace).filter(
-            event=OuterRef("pk"), run__in=[other.pk for other in self.locked]
-        )
         rows = _selectable(run).filter(created_at__gte=since).occurred_between(run.workspace, first, last)
-        rows = self.not_consumed(rows).filter(~Exists(seen))
-        late: dict[str, str] = {}
+        seen = self._excepted(run)
+        late: dict[UUID, str] = {}
         for row_id, source_id, occurred_at in rows.values_list("pk", "source_id", "occurred_at").iterator(5_000):
             day = occurred_at.astimezone(run.workspace.zone).date()
             missed = next((other for other in self.locked if _covers(other, source_id, day)), None)
-            if missed is not None:
-                late[str(row_id)] = str(missed.pk)
-        return late
+            if missed is not None and row_id not in seen:
+                late[row_id] = str(missed.pk)
+        consumed = self.consumed(run.workspace, list(late))
+        return {str(row_id): missed for row_id, missed in late.items() if row_id not in consumed}
 
     def _watermark(self, missed: CalculationRun, run: CalculationRun) -> datetime:
         """When rows of a locked period were last looked for: by that run, or by a later one that took late rows."""
@@ -146,21 +171,31 @@ def _reads_sources_of(other: CalculationRun, run: CalculationRun) -> bool:
     return run.revenue_source_ids is not None and set(run.revenue_source_ids) <= set(other.revenue_source_ids)
 
 
-def _items_of_row() -> QuerySet[CalculationItem]:
-    return CalculationItem.objects.filter(
-        workspace=OuterRef("workspace"), event=OuterRef("pk"), run__status=RunStatus.LOCKED
-    )
+def _items_of_row(locked: Sequence[UUID]) -> QuerySet[CalculationItem]:
+    return CalculationItem.objects.filter(workspace=OuterRef("workspace"), event=OuterRef("pk"), run__in=locked)
 
 
-def _closed_exceptions_of_row() -> QuerySet[CalculationException]:
+def _closed_exceptions_of_row(locked: Sequence[UUID]) -> QuerySet[CalculationException]:
     """Exceptions of locked runs that are final by themselves, or settled: nothing will ever be allocated of the row."""
     exceptions = CalculationException.objects.filter(
-        workspace=OuterRef("workspace"), event=OuterRef("pk"), run__status=RunStatus.LOCKED
+        workspace=OuterRef("workspace"), event=OuterRef("pk"), run__in=locked
     )
     settled = ExceptionDecision.objects.filter(
         workspace=OuterRef("workspace"), event=OuterRef("event"), kind=ExceptionDecision.Kind.SETTLED
     )
     return exceptions.filter(Q(code__in=FINAL) | Exists(settled))
+
+
+def _settled_among(workspace: Workspace, ids: Sequence[UUID]) -> list[UUID]:
+    decisions = ExceptionDecision.objects.in_workspace(workspace).filter(
+        event__in=ids, kind=ExceptionDecision.Kind.SETTLED
+    )
+    return list(decisions.values_list("event_id", flat=True))
+
+
+def batched(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    """`ids` cut into batches."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _settled_rows(run: CalculationRun) -> frozenset[str]:

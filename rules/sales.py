@@ -29,18 +29,12 @@ SELECT sale_id, -sum(basis) FROM (
 ORIGINS = """
 SELECT DISTINCT ON (item.sale_id) item.sale_id, item.rule_version_id, item.payee_id::text, item.rate,
        coalesce(payee.external_id, payee.id::text)
-FROM rules_calculationitem AS item
-JOIN rules_calculationrun AS run ON run.id = item.run_id
-JOIN partners_payee AS payee ON payee.id = item.payee_id
+FROM rules_calculationitem AS item JOIN partners_payee AS payee ON payee.id = item.payee_id
 WHERE item.workspace_id = %(workspace)s AND item.sale_id IS NOT NULL AND item.sale_run_id IS NULL
-  AND run.status = 'locked' AND (%(sales)s::uuid[] IS NULL OR item.sale_id = ANY(%(sales)s::uuid[]))
-  AND NOT EXISTS (SELECT FROM rules_calculationitem AS sold JOIN rules_calculationrun AS seller
-                  ON seller.id = sold.run_id
-                  WHERE sold.workspace_id = item.workspace_id AND sold.event_id = item.sale_id
-                  AND seller.status = 'locked')
+  AND item.run_id = ANY(%(locked)s) AND (%(sales)s::uuid[] IS NULL OR item.sale_id = ANY(%(sales)s::uuid[]))
 ORDER BY item.sale_id, item.id
 """
-"""Sales that locked runs refunded although they were in no run, and what their first refund went by."""
+"""Sales that locked runs refunded and that are in the same run or in none, and what their first refund went by."""
 
 
 class SaleFinder:
@@ -135,11 +129,14 @@ class SaleFinder:
         """Sale → what its refunds went by, of sales that were refunded before they were in a run."""
         named = None if ids is None else [UUID(row_id) for row_id in ids]
         with connection.cursor() as cursor:
-            cursor.execute(ORIGINS, {"workspace": self._run.workspace_id, "sales": named})
+            locked = [other.pk for other in self._history.locked]
+            cursor.execute(ORIGINS, {"workspace": self._run.workspace_id, "sales": named, "locked": locked})
             rows = cursor.fetchall()
+        posted = self._history.consumed(self._run.workspace, [row[0] for row in rows])
         return {
             str(sale_id): Origin(self._version(version_id), None if version_id else Fallback(payee_id, key, rate))
             for sale_id, version_id, payee_id, rate, key in rows
+            if sale_id not in posted
         }
 
     def _version(self, version_id: Any) -> RuleVersion | None:
