@@ -48,14 +48,15 @@ class History:
 
     @classmethod
     def of(cls, run: CalculationRun) -> "History":
-        """Read it: three small queries, and one over what arrived since the last lock."""
+        """Read it: small queries, and one over what arrived since the last lock."""
         locked = list(
             CalculationRun.objects.in_workspace(run.workspace).locked().filter(currency=run.currency).exclude(pk=run.pk)
         )
         history = cls(locked)
         if locked:
-            visitors = dict.fromkeys(history._unallocated(run))
-            visitors |= history._late(run)
+            excepted = history._excepted(run)
+            visitors = dict.fromkeys(history._unallocated(run, excepted))
+            visitors |= history._late(run, excepted)
             history.visitors = visitors
         history.settled = _settled_rows(run)
         return history
@@ -91,9 +92,8 @@ class History:
             taken.update(closed.filter(final).order_by().values_list("event_id", flat=True))
         return taken
 
-    def _unallocated(self, run: CalculationRun) -> list[str]:
+    def _unallocated(self, run: CalculationRun, excepted: set[UUID]) -> list[str]:
         """Rows up to the end of the run's period that locked runs had as open exceptions."""
-        excepted = self._excepted(run)
         open_ids = list(excepted - self.consumed(run.workspace, list(excepted)))
         found: list[str] = []
         for some in batched(open_ids, ASKED_AT_ONCE):
@@ -106,13 +106,12 @@ class History:
         locked = exceptions.filter(run__in=[other.pk for other in self.locked])
         return set(locked.order_by().values_list("event_id", flat=True))
 
-    def _late(self, run: CalculationRun) -> dict[str, str]:
+    def _late(self, run: CalculationRun, seen: set[UUID]) -> dict[str, str]:
         """Rows of locked periods that arrived after their run was calculated: row id → that run."""
         since = min(self._watermark(other, run) for other in self.locked) - COMMIT_MARGIN
         first = min(other.period_start for other in self.locked)
         last = min(max(other.period_end for other in self.locked), run.period_end)
         rows = _selectable(run).filter(created_at__gte=since).occurred_between(run.workspace, first, last)
-        seen = self._excepted(run)
         late: dict[UUID, str] = {}
         for row_id, source_id, occurred_at in rows.values_list("pk", "source_id", "occurred_at").iterator(5_000):
             day = occurred_at.astimezone(run.workspace.zone).date()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from rules.engine.allocation import SumMismatch
 from rules.models import CalculationAdjustment, CalculationItem, Statement, TieBreak
 from rules.statements.document import StatementAdjustment, StatementDocument, StatementLine
 
@@ -24,10 +25,10 @@ class _Lines(Iterable[StatementLine]):
 
 
 def statement_document(statement: Statement) -> StatementDocument:
-    """What every rendering of the statement shows."""
+    """What every rendering of the statement shows. Raises SumMismatch if its balance does not add up."""
     run, details = statement.run, statement.payee_details
     contact = (details["contact_name"], details["contact_email"], *details["address"].splitlines())
-    return StatementDocument(
+    document = StatementDocument(
         number=f"{statement.number:06d}",
         workspace_name=statement.workspace.name,
         payee_name=details["name"],
@@ -51,6 +52,9 @@ def statement_document(statement: Statement) -> StatementDocument:
         adjustment_lines=[_adjustment(line) for line in _adjustments(statement)],
         zone=statement.workspace.zone,
     )
+    if not document.reconciles:
+        raise SumMismatch(f"{statement} does not add up.")
+    return document
 
 
 def _adjustments(statement: Statement) -> Iterable[CalculationAdjustment]:
