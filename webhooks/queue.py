@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from webhooks.connection import Answer
 from webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, Message
-from webhooks.retries import Outcome, is_to_be_disabled, next_attempt, outcome
+from webhooks.retries import Outcome, failing_since, is_to_be_disabled, next_attempt, outcome
 
 LEASE: Final = timedelta(seconds=30)
 """Longer than one exchange may last: a sender that holds a claim this long without an end is dead."""
@@ -219,13 +219,12 @@ def _judge_endpoints(ended: Sequence[Ended]) -> list[Endpoint]:
             reason = "It answered 410 Gone."
         elif endpoint.pk in succeeded:
             continue
-        elif endpoint.failing_since is None:
-            Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=failed[endpoint.pk].started_at)
-            continue
-        elif is_to_be_disabled(endpoint.failing_since, moment):
-            reason = "Every attempt has failed for five days."
         else:
-            continue
+            since = failing_since(endpoint.failing_since, Outcome.FAILED, failed[endpoint.pk].started_at)
+            if not is_to_be_disabled(since, moment):
+                Endpoint.objects.filter(pk=endpoint.pk, failing_since=None).update(failing_since=since)
+                continue
+            reason = "Every attempt has failed for five days."
         endpoint.status, endpoint.disabled_reason, endpoint.disabled_at = EndpointStatus.DISABLED, reason, moment
         endpoint.save(update_fields=["status", "disabled_reason", "disabled_at", "updated_at"])
         disabled.append(endpoint)

@@ -38,10 +38,7 @@ def test_a_month_is_closed_from_readiness_to_reconciled(
         ["bob", "0.000", "240.000", "240.000", "2026-05-01/2026-05-31"],
     ]
     first = statements.json()["data"][0]
-    for form, beginning in (("html", b"<!doctype html"), ("pdf", b"%PDF"), ("csv", b"\xef\xbb\xbf")):
-        answer = api.get(f"/api/v1/statements/{first['id']}/document?format={form}")
-        content = b"".join(answer.streaming_content) if answer.streaming else answer.content
-        assert content.lower().startswith(beginning.lower())
+    check_documents(api, first["id"])
 
     due = api.get(f"{path}/export")
     assert figures(due, "payee_external_id", "amount_due", "statement_url_or_id")[0] == ["ada", "1680.00", first["id"]]
@@ -66,6 +63,14 @@ def test_a_month_is_closed_from_readiness_to_reconciled(
     assert sorted(told) == ["rule.updated", "run.locked", "statement.ready", "statement.ready"]
     acted = set(AuditEntry.objects.filter(workspace=actor.workspace).values_list("action", flat=True))
     assert acted >= {"run.approved", "run.locked", "run.payouts_exported", "run.confirmations_imported"}
+
+
+def check_documents(api: ApiClient, statement_id: str) -> None:
+    """Every form of the statement's document begins as such a file does."""
+    for form, beginning in (("html", b"<!doctype html"), ("pdf", b"%pdf"), ("csv", b"\xef\xbb\xbf")):
+        answer = api.get(f"/api/v1/statements/{statement_id}/document?format={form}")
+        content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        assert content.lower().startswith(beginning)
 
 
 def test_a_refund_of_what_was_paid_leaves_a_balance_below_zero(api: ApiClient, actor: Actor, close: Calculate) -> None:
