@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "partners",
     "revenues",
     "rules",
+    "reports",
     "alliantra.workspaces.console.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -180,7 +181,10 @@ BODY_LIMIT_BYTES = 1_000_000
 BATCH_BODY_LIMIT_BYTES = 5_000_000
 IMPORT_BODY_LIMIT_BYTES = 50_000_000
 """Of a file; what surrounds it in the body may have BODY_LIMIT_BYTES more."""
+FILE_BODY_PATHS = ("/v1/partners/import",)
+"""Where the body itself is a file, of up to IMPORT_BODY_LIMIT_BYTES."""
 IMPORT_FILE_DAYS = env.integer("IMPORT_FILE_DAYS", 90, minimum=1)
+REPORT_DAYS = env.integer("REPORT_DAYS", 400, minimum=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 URL_LIMIT_CHARACTERS = 4_096
@@ -245,6 +249,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "runs.sweep": {"task": "rules.tasks.sweep_runs", "schedule": 10.0, "options": {"expires": 10}},
     "imports.sweep": {"task": "revenues.tasks.sweep_imports", "schedule": 10.0, "options": {"expires": 10}},
+    "partner_imports.sweep": {
+        "task": "partners.tasks.sweep_partner_imports",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "imports.purge": {"task": "revenues.tasks.purge_import_files", "schedule": 3_600.0, "options": {"expires": 3600}},
     # In a queue of their own, so that no calculation keeps them waiting.
     "webhooks.sweep": {
@@ -252,12 +261,22 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5, "queue": "webhooks"},
     },
+    "reports.sweep": {"task": "reports.tasks.sweep_reports", "schedule": 10.0, "options": {"expires": 10}},
+    "reports.schedules": {"task": "reports.tasks.run_report_schedules", "schedule": 30.0, "options": {"expires": 30}},
+    "reports.mails": {"task": "reports.tasks.send_report_mails", "schedule": 10.0, "options": {"expires": 10}},
+    "reports.refresh": {"task": "reports.tasks.refresh_reports", "schedule": 3_600.0, "options": {"expires": 3600}},
+    "reports.purge": {"task": "reports.tasks.purge_reports", "schedule": 3_600.0, "options": {"expires": 3600}},
     "webhooks.retention": {
         "task": "webhooks.tasks.forget_old_messages",
         "schedule": 3_600.0,
         "options": {"expires": 3600},
     },
     "rollups.fold": {"task": "revenues.tasks.fold_rollups", "schedule": 60.0, "options": {"expires": 60}},
+    "conversions.waiting": {
+        "task": "revenues.tasks.convert_waiting",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "ledger.marks": {"task": "revenues.tasks.set_ledger_marks", "schedule": 300.0, "options": {"expires": 300}},
     "idempotency.purge": {
         "task": "alliantra.workspaces.tasks.purge_idempotency",

@@ -8,7 +8,7 @@ from django.db import connection
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
 from revenues.models import MAPPING_LOCK
-from revenues.rollups import DELTA_INSERT
+from revenues.rollups import CONVERTED_DELTA_INSERT
 
 # The product an identifier of a source stands for: by mapping (null: ignored), else by its own external id.
 _WANTED: Final = """
@@ -27,18 +27,25 @@ _REMAP: Final = """
 WITH wanted AS (
     {wanted}
 ), moved AS (
-    UPDATE revenues_revenueevent AS event SET product_id = wanted.new_product_id
+    UPDATE revenues_revenueevent AS event SET product_id = wanted.new_product_id, updated_at = now()
     FROM wanted
     WHERE event.id = wanted.id AND wanted.old_product_id IS DISTINCT FROM wanted.new_product_id
     RETURNING event.*, wanted.old_product_id
 ), change AS (
     SELECT *, old_product_id AS counted_product_id, -1 AS sign FROM moved
     UNION ALL SELECT *, product_id, 1 FROM moved
+), valued AS (
+    SELECT change.*, sign * CASE WHEN change.currency = %(base)s THEN change.amount
+                                 ELSE coalesce(conversion.base_amount, 0) END AS base_amount,
+           CASE WHEN change.currency <> %(base)s AND conversion.base_amount IS NULL THEN sign ELSE 0 END AS unconverted
+    FROM change LEFT JOIN revenues_conversion AS conversion
+         ON conversion.workspace_id = %(workspace)s AND conversion.event_id = change.id
 ), summed AS (
     SELECT workspace_id, (occurred_at AT TIME ZONE %(timezone)s)::date AS day, source_id, partner_id,
            counted_product_id AS product_id, channel, program, territory AS region, currency, event_type, type,
-           sum(sign)::bigint AS events, coalesce(sum(sign * amount), 0) AS amount
-    FROM change
+           sum(sign)::bigint AS events, coalesce(sum(sign * amount), 0) AS amount,
+           coalesce(sum(base_amount), 0) AS base_amount, sum(unconverted)::bigint AS unconverted
+    FROM valued
     GROUP BY workspace_id, day, source_id, partner_id, counted_product_id, channel, program, territory, currency,
              event_type, type
 ), delta AS ({delta})
@@ -62,7 +69,8 @@ def remap(workspace: Workspace, identifiers: Collection[str], *, only_unmapped: 
         "workspace": workspace.pk,
         "identifiers": list(identifiers),
         "timezone": workspace.timezone,
+        "base": workspace.base_currency,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_REMAP.format(wanted=wanted, delta=DELTA_INSERT), parameters)
+        cursor.execute(_REMAP.format(wanted=wanted, delta=CONVERTED_DELTA_INSERT), parameters)
         return int(cursor.fetchone()[0])

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils.timezone import now
 
-from revenues import marks, rollups
+from revenues import conversions, marks, rollups
 from revenues.imports import importing, storage
 
 
@@ -13,6 +13,12 @@ from revenues.imports import importing, storage
 def fold_rollups() -> None:
     """Fold what ingestion appended since the last time."""
     rollups.fold_all()
+
+
+@shared_task
+def convert_waiting() -> None:
+    """Convert what arrived without a rate, and refunds that came before their sales."""
+    conversions.convert_all()
 
 
 @shared_task

@@ -58,6 +58,7 @@ class EventAnswer(Struct, gc=False):
     channel: str | None
     region: str | None
     program: str | None
+    original_external_id: str | None
     metadata: dict[str, Any]
     created_at: str
     outcome: str
@@ -129,6 +130,7 @@ def event_answer(landed: Landed) -> EventAnswer:
         row.channel or None,
         row.territory or None,
         row.program or None,
+        row.original_external_id or None,
         row.metadata,
         row.created_at,
         CREATED if differences is None else SKIPPED,

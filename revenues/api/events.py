@@ -46,6 +46,7 @@ class EventSerializer(StrictSerializer):
     channel = TextOrNull("channel")
     region = TextOrNull("region")
     program = TextOrNull("program")
+    original_external_id = TextOrNull("original_external_id", help_text="Of a refund: the external id of its sale.")
     metadata = fields.MetadataField(required=False, allow_null=True)
     created_at = fields.TimeField(read_only=True)
 

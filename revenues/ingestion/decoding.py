@@ -24,6 +24,7 @@ from revenues.ingestion.diagnosis import (
     METADATA_KEYS,
     METADATA_TEXT_LENGTH,
     AnyRecord,
+    is_refund,
     is_storable,
     read_record,
 )
@@ -194,6 +195,9 @@ def _amounts_fit(columns: Columns, *, is_required: bool) -> bool:
         is_clear = all(is_sent) or not (
             is_required or any(kind and not sent for kind, sent in zip(columns["type"], is_sent, strict=True))
         )
+        linked = columns["original_external_id"]
+        named = zip(compress(columns["type"], linked), compress(columns["revenue_amount"], linked), strict=True)
+        is_clear = is_clear and (not any(linked) or all(is_refund(kind, amount) for kind, amount in named))
         amounts = tuple(compress(columns["revenue_amount"], is_sent))
         types = tuple(compress(columns["type"], is_sent))
     lines = "".join([f"{kind or ''} {amount}\n" for kind, amount in zip(types, amounts, strict=True)])

@@ -60,9 +60,19 @@ def contradictions(record: RevenueRecord | EventFields) -> list[FieldProblem]:
     """What is wrong between fields that are each right by themselves."""
     if isinstance(record, RevenueRecord):
         return _revenue_contradictions(record)
+    problems = []
+    if record.original_external_id and not is_refund(record.type, record.revenue_amount):
+        problems.append(FieldProblem("/original_external_id", "invalid", "Only a refund names its sale."))
     if record.revenue_amount is UNSET or record.revenue_amount is None:
-        return [_problem("/revenue_amount", "amount_required")] if record.type else []
-    return _sign_problems("/revenue_amount", record.type or UNSET, record.revenue_amount)
+        return [*problems, _problem("/revenue_amount", "amount_required")] if record.type else problems
+    return [*_sign_problems("/revenue_amount", record.type or UNSET, record.revenue_amount), *problems]
+
+
+def is_refund(kind: Any, amount: Any) -> bool:
+    """Whether a record of `/v1` takes money back: it says so, or says nothing and is below zero."""
+    if kind:
+        return bool(kind == "refund")
+    return amount is not UNSET and amount is not None and str(amount).startswith("-")
 
 
 def metadata_problem(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:

@@ -75,6 +75,7 @@ EVENT_COLUMNS: Final[Mapping[str, str]] = {
     "channel": "channel",
     "region": "territory",
     "program": "program",
+    "original_external_id": "original_external_id",
     "metadata": "metadata",
 }
 """Field as each surface calls it → column of the ledger; what a duplicate is compared by."""
@@ -138,7 +139,7 @@ def event_row(record: EventFields, place: Place, identity: str, now: str, base_c
         record.region or "",
         record.channel or place.channel,
         record.program or place.program,
-        "",
+        record.original_external_id or "",
         "",
         record.metadata or {},
         now,

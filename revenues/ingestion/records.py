@@ -82,6 +82,7 @@ class EventFields(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     channel: Text100 | None | UnsetType = UNSET
     region: Text100 | None | UnsetType = UNSET
     program: Text100 | None | UnsetType = UNSET
+    original_external_id: Text200 | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
 
 

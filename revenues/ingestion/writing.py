@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from itertools import count
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -11,8 +12,10 @@ import msgspec
 
 from alliantra.statements import run
 from alliantra.workspaces.models import Workspace
+from revenues.conversions import convert_arrived
 from revenues.ingestion.ledger import LedgerRow, shortest
-from revenues.rollups import DELTA_INSERT
+from revenues.rollups import CONVERTED_DELTA_INSERT, DELTA_INSERT
+from revenues.tracing import TRACE
 
 _TYPES: Final = {
     "id": "uuid",
@@ -41,29 +44,53 @@ _VALUES: Final = ", ".join(
     for name, kind in _TYPES.items()
 )
 _ARRAYS: Final = ", ".join(
-    f"string_to_array(%s, %s, ''){'' if kind == 'text' else f'::{kind}[]'}" for kind in _TYPES.values()
+    f"string_to_array(%({name})s, %(separator)s, ''){'' if kind == 'text' else f'::{kind}[]'}"
+    for name, kind in _TYPES.items()
 )
-_ON_CONFLICT: Final = "ON CONFLICT (workspace_id, source_id, external_id) DO NOTHING"
-_INSERT: Final = f"""
+_INSERTED: Final = f"""
 WITH inserted AS (
     INSERT INTO revenues_revenueevent (workspace_id, created_at, updated_at, import_batch_id, {_NAMES}, metadata)
-    SELECT %s::uuid, %s::timestamptz, %s::timestamptz, %s::uuid, {_VALUES}, arrived.metadata
-    FROM ROWS FROM (unnest({_ARRAYS}), jsonb_array_elements(%s::jsonb)) WITH ORDINALITY
+    SELECT %(workspace)s::uuid, %(now)s::timestamptz, %(now)s::timestamptz, %(import_batch)s::uuid, {_VALUES},
+           arrived.metadata
+    FROM ROWS FROM (unnest({_ARRAYS}), jsonb_array_elements(%(metadata)s::jsonb)) WITH ORDINALITY
          AS arrived ({_NAMES}, metadata, position)
     ORDER BY arrived.source_id, arrived.external_id COLLATE "C", arrived.position
-    {_ON_CONFLICT}
-    RETURNING workspace_id, source_id, partner_id, product_id, channel, program, territory, currency, event_type, type,
-              (occurred_at AT TIME ZONE %s)::date AS day, amount
+    {{on_conflict}}
+    RETURNING id, workspace_id, source_id, partner_id, product_id, channel, program, territory, currency, event_type,
+              type, (occurred_at AT TIME ZONE %(timezone)s)::date AS day, amount, customer_id, original_external_id,
+              occurred_at
 ), summed AS (
     SELECT workspace_id, day, source_id, partner_id, product_id, channel, program, territory AS region, currency,
-           event_type, type, count(*) AS events, coalesce(sum(amount), 0) AS amount
+           event_type, type, count(*) AS events, coalesce(sum(amount), 0) AS amount{{sums}}
     FROM inserted
     GROUP BY workspace_id, day, source_id, partner_id, product_id, channel, program, territory, currency,
              event_type, type
-), delta AS ({DELTA_INSERT})
+), delta AS ({{delta}}){{further}}
 SELECT count(*) FROM inserted
 """  # noqa: S608 - built of our own names
-_INSERT_NEW: Final = _INSERT.replace(_ON_CONFLICT, "")
+_SUMS: Final = """,
+           CASE WHEN currency = %(base)s THEN coalesce(sum(amount), 0) ELSE 0 END AS base_amount,
+           CASE WHEN currency <> %(base)s THEN count(*) ELSE 0 END AS unconverted"""
+_WAITING: Final = """, waiting AS (
+    INSERT INTO revenues_conversion (workspace_id, created_at, event_id, currency, day, amount, awaits_sale)
+    SELECT workspace_id, %(now)s::timestamptz, id, currency, day, amount, original_external_id <> ''
+    FROM inserted WHERE currency <> %(base)s
+)"""
+_TRACED: Final = f", traced AS ({TRACE.format(rows='inserted')})"
+_ON_CONFLICT: Final = "ON CONFLICT (workspace_id, source_id, external_id) DO NOTHING"
+
+
+@cache
+def _insertion(*, is_new: bool, is_foreign: bool, is_traced: bool) -> str:
+    """The statement, with only as much in it as the rows ask for."""
+    return _INSERTED.format(
+        on_conflict="" if is_new else _ON_CONFLICT,
+        sums=_SUMS if is_foreign else "",
+        delta=CONVERTED_DELTA_INSERT if is_foreign else DELTA_INSERT,
+        further=(_WAITING if is_foreign else "") + (_TRACED if is_traced else ""),
+    )
+
+
 # Two writers of the same keys insert them in the same order, so that neither waits for the other in a circle.
 _STORED_COLUMNS: Final = """
 event.id::text, event.source_id::text, event.external_id, event.event_type, event.type, event.amount::text,
@@ -111,25 +138,43 @@ class Arrival(NamedTuple):
 
 def insert(arrival: Arrival, rows: Sequence[LedgerRow]) -> dict[Key, LedgerRow]:
     """Write `rows`, whose keys differ, with their rollups; return the rows that were there before, by key."""
-    [[inserted]] = run(_INSERT, _parameters(arrival, rows))
+    inserted = _write(arrival, rows, is_new=False)
     return {} if inserted == len(rows) else stored(arrival.workspace, rows)
 
 
 def insert_new(arrival: Arrival, rows: Sequence[LedgerRow]) -> None:
     """The same for rows that are most likely new, an eighth cheaper. Raises IntegrityError if one is not."""
-    run(_INSERT_NEW, _parameters(arrival, rows))
+    _write(arrival, rows, is_new=True)
 
 
-def _parameters(arrival: Arrival, rows: Sequence[LedgerRow]) -> list[Any]:
+def _write(arrival: Arrival, rows: Sequence[LedgerRow], *, is_new: bool) -> int:
+    base = arrival.workspace.base_currency
+    foreign = [row.id for row in rows if row.currency is not None and row.currency != base]
+    is_traced = any(row.customer_id or row.original_external_id for row in rows)
+    statement = _insertion(is_new=is_new, is_foreign=bool(foreign), is_traced=is_traced)
+    [[inserted]] = run(statement, _parameters(arrival, rows))
+    if foreign:
+        convert_arrived(arrival.workspace, foreign)
+    return int(inserted)
+
+
+def _parameters(arrival: Arrival, rows: Sequence[LedgerRow]) -> dict[str, Any]:
     columns = [
         [value or "" for value in column] if name in _NULLABLE else column
         for name, column in zip(_TYPES, zip(*map(_columns, rows), strict=True), strict=True)
     ]
     separator, texts = _joined(columns)
-    arrays = [parameter for text in texts for parameter in (text, separator)]
-    metadata = _encode([row.metadata for row in rows]).decode()
-    workspace, now, import_batch = arrival
-    return [workspace.pk, now, now, import_batch, *arrays, metadata, workspace.timezone]
+    workspace = arrival.workspace
+    return {
+        **dict(zip(_TYPES, texts, strict=True)),
+        "separator": separator,
+        "metadata": _encode([row.metadata for row in rows]).decode(),
+        "workspace": workspace.pk,
+        "now": arrival.now,
+        "import_batch": arrival.import_batch,
+        "timezone": workspace.timezone,
+        "base": workspace.base_currency,
+    }
 
 
 def stored(workspace: Workspace, rows: Sequence[LedgerRow]) -> dict[Key, LedgerRow]:

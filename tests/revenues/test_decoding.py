@@ -277,6 +277,24 @@ def test_the_fast_reading_takes_only_what_the_careful_one_takes(
         ] == [_with_text_amount(record) for record in fast]
 
 
+events = st.fixed_dictionaries(
+    {"partner_id": st.just("p"), "event_type": st.just("transaction")},
+    optional={
+        "type": st.sampled_from(["sale", "refund", "adjustment", None]),
+        "revenue_amount": st.sampled_from([5, -5, "5", "-5", "-0.10", 0, None]),
+        "original_external_id": st.sampled_from(["s", "", None]),
+    },
+)
+
+
+@given(st.lists(events, min_size=1, max_size=3))
+def test_the_fast_reading_of_events_takes_only_what_the_careful_one_takes(records: list[Any]) -> None:
+    fast = decoding.EVENTS._fast_batch(json.dumps({"records": records}, separators=(",", ":")).encode(), 3)
+    if fast is not None:
+        careful = [read_record(EventRecord, strict.read_document(json.dumps(record).encode())) for record in records]
+        assert not [record for record in careful if isinstance(record, DomainError)]
+
+
 @given(st.lists(revenues, min_size=1, max_size=3))
 def test_every_record_is_read_or_refused_with_known_codes(records: list[Any]) -> None:
     body = json.dumps({"records": records}).encode()

@@ -306,3 +306,17 @@ def test_times_without_a_time_are_the_time_of_the_request(api: ApiClient) -> Non
     row = api.post(REVENUES, SALE).json()["data"]
     assert before <= datetime.fromisoformat(row["occurred_at"]) <= datetime.now(UTC)
     assert api.post(REVENUES, SALE).json()["data"]["differences"] == []
+
+
+def test_an_event_below_zero_may_name_the_sale_it_takes_back(api: ApiClient, actor: Actor) -> None:
+    partner = create_partner(actor=actor, external_id="named", name="Named")
+    sale = {"partner_id": "named", "revenue_amount": 5, "external_id": "sold", "customer_id": "c"}
+    refund = {**sale, "revenue_amount": -5, "external_id": "back", "original_external_id": "sold"}
+    posted = [api.post("/v1/revenue", record) for record in (sale, refund)]
+    assert [response.status_code for response in posted] == [201, 201]
+    assert posted[1].json()["data"]["original_external_id"] == "sold"
+    for wrong in ({**refund, "external_id": "x", "revenue_amount": 5}, {**refund, "external_id": "x", "type": "sale"}):
+        refused = api.post("/v1/revenue", wrong)
+        assert refused.status_code == 422
+        assert "/original_external_id" in {error["pointer"] for error in refused.json()["errors"]}
+    assert api.get(f"/v1/partners/{partner.pk}").json()["data"]["performance"]["revenue"] == 0
