@@ -1,4 +1,4 @@
-"""Use cases of partners and payees."""
+"""Use cases of what people set up: partners, payees and groups of payees."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal

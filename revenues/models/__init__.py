@@ -1,5 +1,13 @@
 """The ledger: where revenue comes from, what was sold, every event, the rollups over them, and imports of files."""
 
+from revenues.models.attribution import (
+    ATTRIBUTION_MODELS,
+    AttributionModel,
+    AttributionTask,
+    CreditRollup,
+    Touchpoint,
+)
+from revenues.models.conversions import Conversion
 from revenues.models.imports import ImportBatch, ImportPart, ImportProblem, ImportStatus
 from revenues.models.ledger import EventType, RevenueEvent, RevenueEventQuerySet, RevenueType
 from revenues.models.products import (
@@ -23,9 +31,14 @@ from revenues.models.rollups import (
 )
 
 __all__ = [
+    "ATTRIBUTION_MODELS",
     "DEFAULT_SOURCE",
     "MAPPING_LOCK",
     "ROLLUP_KEY",
+    "AttributionModel",
+    "AttributionTask",
+    "Conversion",
+    "CreditRollup",
     "EventType",
     "ImportBatch",
     "ImportPart",
@@ -46,4 +59,5 @@ __all__ = [
     "RollupDelta",
     "RollupKey",
     "SourceKind",
+    "Touchpoint",
 ]

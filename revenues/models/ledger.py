@@ -112,7 +112,13 @@ class RevenueEvent(WorkspaceModel):
                 fields=["workspace", "created_at", "id"], condition=Q(amount__isnull=False), name="event_created"
             ),
             models.Index(fields=["workspace", "occurred_at", "id"], name="event_occurred"),
-            models.Index(fields=["workspace", "partner", "occurred_at"], name="event_partner"),
+            models.Index(fields=["workspace", "updated_at", "id"], name="event_updated"),
+            models.Index(fields=["workspace", "partner", "occurred_at", "id"], name="event_partner"),
+            models.Index(
+                fields=["workspace", "source", "original_external_id"],
+                condition=~Q(original_external_id=""),
+                name="event_original",
+            ),
             models.Index(
                 fields=["workspace", "customer_id", "occurred_at"], condition=~Q(customer_id=""), name="event_customer"
             ),

@@ -13,7 +13,7 @@ from revenues.models.products import Product, RevenueSource
 
 
 class RollupKey(WorkspaceModel):
-    """What a rollup row counts under, and its two sums."""
+    """What a rollup row counts under, and its sums. `base_amount` leaves out `unconverted` events."""
 
     created_at = None  # type: ignore[assignment]
     updated_at = None  # type: ignore[assignment]
@@ -38,6 +38,8 @@ class RollupKey(WorkspaceModel):
     type = models.CharField(max_length=10, choices=RevenueType.choices, null=True)  # noqa: DJ001 - activity has none
     events = models.BigIntegerField()
     amount = models.DecimalField(max_digits=30, decimal_places=6)
+    base_amount = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    unconverted = models.BigIntegerField(default=0)
 
     class Meta:
         abstract = True
@@ -78,7 +80,8 @@ class RollupBase(RollupKey):
 class RollupDelta(WorkspaceModel):
     """One row: what one batch added, not folded yet: parallel arrays with an element for each key it touched.
 
-    Only ever appended, so that no writer waits. Read through RevenueRollup.
+    Only ever appended, so that no writer waits. Read through RevenueRollup. Without `base_amounts` all amounts are
+    in the base currency.
     """
 
     id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
@@ -99,6 +102,8 @@ class RollupDelta(WorkspaceModel):
     types = ArrayField(models.TextField(null=True))
     events = ArrayField(models.BigIntegerField())
     amounts = ArrayField(models.DecimalField(max_digits=30, decimal_places=6))
+    base_amounts = ArrayField(models.DecimalField(max_digits=30, decimal_places=6), null=True)
+    unconverted = ArrayField(models.BigIntegerField(), null=True)
     revenues = models.BigIntegerField()
 
     class Meta:
@@ -111,11 +116,12 @@ class RollupDelta(WorkspaceModel):
 
 
 class LedgerTotal(WorkspaceModel):
-    """One row: how many rows of one workspace's ledger move money, as far as deltas are folded."""
+    """One row: how many rows of one workspace's ledger move money, as far as deltas are folded, and of how many."""
 
     created_at = None  # type: ignore[assignment]
     updated_at = None  # type: ignore[assignment]
     revenues = models.BigIntegerField()
+    deltas = models.BigIntegerField(default=0)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

@@ -6,7 +6,7 @@ from django.db import connection, models
 
 from alliantra.workspaces.models import WorkspaceModel
 
-OURS = {"alliantra", "workspaces", "partners", "revenues", "rules"}
+OURS = {"alliantra", "workspaces", "partners", "revenues", "rules", "reports"}
 READ_BEFORE_A_WORKSPACE_IS_KNOWN = {"Workspace", "User", "Membership", "ApiKey", "Heartbeat"}
 MODELS = [model for model in apps.get_models() if model._meta.app_label in OURS and not model._meta.auto_created]
 TENANT = [model for model in MODELS if model.__name__ not in READ_BEFORE_A_WORKSPACE_IS_KNOWN]
