@@ -1,93 +1,202 @@
-"""Figures of partners and products, read from the rollups and so current to the last commit."""
+"""Figures of partners, channels, programs, regions and months, read from rollups and so right to the last commit.
 
-from collections.abc import Iterable
+Every figure that the API, the console or a file shows of a period is made here, so that they cannot differ.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import (
-    Count,
-    DecimalField,
-    Exists,
-    FilteredRelation,
-    Max,
-    Min,
-    OuterRef,
-    Q,
-    QuerySet,
-    Sum,
-)
-from django.db.models.functions import Coalesce
+from django.db import connection
+from django.db.models import Count, Max
 
+from alliantra.money import CONTEXT, STORED_QUANTUM
 from alliantra.workspaces.models import Workspace
-from revenues.models import EventType, ProductMapping, RevenueEvent, RevenueRollup
+from partners.models import AllocationCostState, Cost, Partner, PartnerMetrics
+from revenues.attribution import catch_up_for_read, lookback
+from revenues.models import AttributionModel, AttributionTask
+from revenues.rollups import count_deltas
 
-NOTHING = Decimal(0)
-_AMOUNT: DecimalField = DecimalField(max_digits=30, decimal_places=6)
+NOTHING: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerFigures:
-    """Net revenue in the workspace's base currency, and counts, of one partner in one period."""
+class Figures:
+    """Sums of one group in one period. Amounts in the workspace's base currency; `refunds` are zero or negative.
+
+    `unconverted` counts events that wait for an exchange rate and are in no amount. `previous_revenue` is that of the
+    period of equal length before; of a month, that of the same days a month before.
+    """
 
     revenue: Decimal = NOTHING
+    revenue_attributed: Decimal = NOTHING
+    sales: Decimal = NOTHING
+    refunds: Decimal = NOTHING
     conversions: int = 0
     registrations: int = 0
     events: int = 0
+    unconverted: int = 0
+    cost: Decimal = NOTHING
+    previous_revenue: Decimal = NOTHING
+
+    @property
+    def roi(self) -> Decimal | None:
+        """(revenue − cost) ÷ cost; None without cost. 0.25 is 25 %."""
+        return _ratio(self.revenue - self.cost, self.cost)
+
+    @property
+    def growth(self) -> Decimal | None:
+        """Revenue against the period before; None if that brought nothing."""
+        return _ratio(self.revenue - self.previous_revenue, self.previous_revenue)
+
+    @property
+    def refund_rate(self) -> Decimal | None:
+        """What was refunded of what was sold; None without sales."""
+        return _ratio(-self.refunds, self.sales)
 
 
-def partner_figures(
-    workspace: Workspace, partner_ids: Iterable[UUID], *, first: date, last: date
-) -> dict[UUID, PartnerFigures]:
-    """Figures of the named partners, days in the workspace's zone, both inclusive; one query."""
-    in_base = Q(currency=workspace.base_currency)
-    rows = (
-        RevenueRollup.objects.in_workspace(workspace)
-        .filter(partner__in=list(partner_ids), day__range=(first, last))
-        .values("partner_id")
-        .annotate(
-            revenue=Coalesce(Sum("amount", filter=in_base), NOTHING),
-            conversions=Coalesce(Sum("events", filter=Q(event_type=EventType.CONVERSION)), 0),
-            registrations=Coalesce(Sum("events", filter=Q(event_type=EventType.REGISTRATION)), 0),
-            all_events=Sum("events"),
-        )
-    )
-    return {
-        row["partner_id"]: PartnerFigures(row["revenue"], row["conversions"], row["registrations"], row["all_events"])
-        for row in rows
+def _ratio(part: Decimal, whole: Decimal) -> Decimal | None:
+    """Rounded half-even to six decimals; None where there is nothing to compare with. A negative whole keeps sense."""
+    if not whole:
+        return None
+    return CONTEXT.plus(CONTEXT.quantize(CONTEXT.divide(part, abs(whole)), STORED_QUANTUM))
+
+
+class Filters(NamedTuple):
+    """Which part of the figures is asked for; None: all of it."""
+
+    partner_ids: Collection[UUID] | None = None
+    channel: str | None = None
+    program: str | None = None
+    region: str | None = None
+
+
+_KEYS: Final[Mapping[str, str]] = {
+    "partner": "partner_id",
+    "channel": "channel",
+    "program": "program",
+    "region": "region",
+    "month": "date_trunc('month', day)::date",
+    "total": "NULL::text",
+}
+"""Dimension → what its groups are called by, in every table that is summed."""
+_NEXT_MONTH: Final = "(date_trunc('month', day) + interval '1 month')::date"
+_FIGURES: Final = """
+SELECT key, sum(revenue), sum(revenue) + sum(credited), sum(sales), sum(refunds), sum(conversions), sum(registrations),
+       sum(events), sum(unconverted), sum(cost), sum(previous_revenue)
+FROM (
+    SELECT {key} AS key, base_amount AS revenue, 0 AS credited,
+           CASE WHEN type = 'sale' THEN base_amount ELSE 0 END AS sales,
+           CASE WHEN type = 'refund' THEN base_amount ELSE 0 END AS refunds,
+           CASE WHEN event_type = 'conversion' THEN events ELSE 0 END AS conversions,
+           CASE WHEN event_type = 'registration' THEN events ELSE 0 END AS registrations,
+           events, unconverted, 0 AS cost, 0 AS previous_revenue
+    FROM revenues_revenuerollup
+    WHERE workspace_id = %(workspace)s AND day BETWEEN %(first)s AND %(last)s {filters}
+    UNION ALL
+    SELECT {previous_key}, 0, 0, 0, 0, 0, 0, 0, 0, 0, base_amount
+    FROM revenues_revenuerollup
+    WHERE workspace_id = %(workspace)s AND day BETWEEN %(previous_first)s AND %(previous_last)s {filters}
+    UNION ALL
+    SELECT {key}, 0, {model}, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM revenues_creditrollup
+    WHERE workspace_id = %(workspace)s AND day BETWEEN %(first)s AND %(last)s {filters}
+    UNION ALL
+    SELECT {key}, 0, 0, 0, 0, 0, 0, 0, 0, base_amount, 0
+    FROM partners_costday
+    WHERE workspace_id = %(workspace)s AND day BETWEEN %(first)s AND %(last)s {filters}
+) AS summand
+GROUP BY key
+"""
+
+
+def figures_by(
+    workspace: Workspace,
+    dimension: str,
+    *,
+    first: date,
+    last: date,
+    model: str = AttributionModel.LAST_TOUCH,
+    filters: Filters = Filters(),  # noqa: B008 - immutable
+) -> dict[Any, Figures]:
+    """Figures of each group that has any, days in the workspace's zone, both inclusive; one query.
+
+    `dimension` is partner (keys: ids, None for rows without), channel, program, region (texts, "" for none), month
+    (its first day) or total (the key None). Credits of what was just posted are worked out first.
+    """
+    catch_up_for_read(workspace)
+    previous = _months_before(first, last) if dimension == "month" else _days_before(first, last)
+    conditions = {
+        "partner_id = ANY(%(partner_ids)s)": filters.partner_ids is not None,
+        "channel = %(channel)s": filters.channel is not None,
+        "program = %(program)s": filters.program is not None,
+        "region = %(region)s": filters.region is not None,
     }
-
-
-def with_revenue(partners: QuerySet[Any], workspace: Workspace, *, first: date, last: date) -> QuerySet[Any]:
-    """`partners` with `revenue`: net, base currency, in the period."""
-    inside = Q(
-        rollups__workspace=workspace, rollups__day__range=(first, last), rollups__currency=workspace.base_currency
+    statement = _FIGURES.format(
+        key=_KEYS[dimension],
+        previous_key=_NEXT_MONTH if dimension == "month" else _KEYS[dimension],
+        model=AttributionModel(model).value,
+        filters=" ".join(f"AND {condition}" for condition, is_asked in conditions.items() if is_asked),
     )
-    return partners.annotate(counted=FilteredRelation("rollups", condition=inside)).annotate(
-        revenue=Coalesce(Sum("counted__amount"), NOTHING, output_field=_AMOUNT)
-    )
+    parameters = {
+        **filters._asdict(),
+        "partner_ids": list(filters.partner_ids or ()),
+        "workspace": workspace.pk,
+        "first": first,
+        "last": last,
+        "previous_first": previous[0],
+        "previous_last": previous[1],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return {key: _figures(sums) for key, *sums in cursor.fetchall()}
 
 
-def with_revenue_count(products: QuerySet[Any], workspace: Workspace) -> QuerySet[Any]:
-    """`products` with `revenue_count`: how many rows that move money belong to each."""
-    inside = Q(rollups__workspace=workspace, rollups__type__isnull=False)
-    return products.annotate(counted=FilteredRelation("rollups", condition=inside)).annotate(
-        revenue_count=Coalesce(Sum("counted__events"), 0)
-    )
+def _figures(sums: list[Any]) -> Figures:
+    revenue, attributed, sales, refunds, conversions, registrations, events, unconverted, cost, previous = sums
+    counts = map(int, (conversions, registrations, events, unconverted))
+    return Figures(revenue, attributed, sales, refunds, *counts, Decimal(cost), Decimal(previous))
 
 
-def unmapped_identifiers(workspace: Workspace) -> QuerySet[Any, dict[str, Any]]:
-    """Identifiers per source that match no product and are not ignored, the most frequent first."""
-    mapping = ProductMapping.objects.in_workspace(workspace).filter(
-        source=OuterRef("source"), external_product_identifier=OuterRef("external_product_identifier")
+def _days_before(first: date, last: date) -> tuple[date, date]:
+    return first - (last - first) - timedelta(days=1), first - timedelta(days=1)
+
+
+def _months_before(first: date, last: date) -> tuple[date, date]:
+    """The same days a month before; what ends with its month is compared with whole months."""
+    is_month_end = (last + timedelta(days=1)).day == 1
+    return _month_earlier(first), last.replace(day=1) - timedelta(days=1) if is_month_end else _month_earlier(last)
+
+
+def _month_earlier(day: date) -> date:
+    last_of_month = day.replace(day=1) - timedelta(days=1)
+    return last_of_month.replace(day=min(day.day, last_of_month.day))
+
+
+def costs_as_of(workspace: Workspace) -> datetime | None:
+    """Up to when allocations are counted as costs; None if they never were."""
+    state = AllocationCostState.objects.in_workspace(workspace).first()
+    return state.as_of if state else None
+
+
+def figures_stamp(workspace: Workspace) -> str:
+    """A text that is another one whenever a figure, or a name beside it, may have changed."""
+    costs = Cost.objects.in_workspace(workspace).aggregate(rows=Count("id"), at=Max("updated_at"))
+    partners = Partner.objects.in_workspace(workspace).aggregate(rows=Count("id"), at=Max("updated_at"))
+    scored = PartnerMetrics.objects.in_workspace(workspace).aggregate(at=Max("updated_at"))["at"]
+    waiting = AttributionTask.objects.in_workspace(workspace).count()
+    parts = (
+        count_deltas(workspace),
+        waiting,
+        lookback(workspace).days,
+        costs["rows"],
+        costs["at"],
+        costs_as_of(workspace),
+        partners["rows"],
+        partners["at"],
+        scored,
     )
-    return (
-        RevenueEvent.objects.in_workspace(workspace)
-        .filter(~Exists(mapping), product=None)
-        .exclude(external_product_identifier="")
-        .values("source_id", "external_product_identifier")
-        .annotate(revenue_count=Count("id"), first_occurred_at=Min("occurred_at"), last_occurred_at=Max("occurred_at"))
-        .order_by("-revenue_count", "source_id", "external_product_identifier")
-    )
+    return " ".join(part.isoformat() if isinstance(part, datetime) else str(part) for part in parts)

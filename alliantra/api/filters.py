@@ -1,7 +1,7 @@
 """Query parameters, strictly: known names, once each, in the documented form."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
-from alliantra.api.fields import FIRST_YEAR, LAST_YEAR, read_date
+from alliantra.api.fields import FIRST_YEAR, LAST_YEAR, parse_time, read_date
 from alliantra.errors import DomainError
 
 
@@ -43,6 +43,30 @@ class DateFilter(django_filters.Filter):
     """`2026-05-31`, nothing looser; a day before or after all that the product covers counts as the nearest."""
 
     field_class = _DateFormField
+
+
+class _TimeFormField(forms.Field):
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            message = "Expected a time with an offset, such as 2026-05-31T10:00:00+00:00 (in an address + is %2B)."
+            raise ValidationError(message) from error
+
+
+class TimeFilter(django_filters.Filter):
+    """`2026-05-31T10:00:00Z`: a moment, its offset said."""
+
+    field_class = _TimeFormField
+
+
+class UpdatedSinceFilter(TimeFilter):
+    """Rows that changed at or after a moment, for pulling only what is new."""
+
+    def __init__(self, column: str = "updated_at") -> None:
+        super().__init__(field_name=column, lookup_expr="gte")
 
 
 class _ReferenceFormField(forms.Field):

@@ -99,7 +99,9 @@ class RequestLimitsMiddleware:
             raise DomainError("body_too_large", f"The body may have at most {limit:,} bytes.")
 
     def _body_limit(self, request: HttpRequest) -> int:
-        """Forms may carry a file; every view sets its own limit below."""
+        """Forms and some paths may carry a file; every view sets its own limit below."""
         is_form = request.META.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
         whole_file: int = settings.IMPORT_BODY_LIMIT_BYTES + settings.BODY_LIMIT_BYTES
+        if request.path in settings.FILE_BODY_PATHS:
+            return settings.IMPORT_BODY_LIMIT_BYTES
         return whole_file if is_form else settings.BATCH_BODY_LIMIT_BYTES

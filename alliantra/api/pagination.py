@@ -1,6 +1,7 @@
 """Both paging styles: pages with totals on `/api/v1`, signed cursors on `/v1`."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,11 +98,31 @@ class Cursors:
         meta = {"next_cursor": cursor, "has_more": has_more}
         return Page(found, meta, self._link(request, cursor) if cursor else None)
 
+    def paginate_ranked(
+        self, ranked: Sequence[tuple[Decimal | None, UUID]], request: Request
+    ) -> tuple[list[UUID], Page]:
+        """Of ids in descending order of a value, those without one last: the ids after the cursor, and a page to fill.
+
+        The cursor names value and id, so that a page goes on where the last one ended, whatever has moved since.
+        """
+        limit = whole_number(request, "limit", default=self.default, maximum=self.maximum)
+        text = request.query_params.get("cursor")
+        start = 0
+        if text is not None:
+            start = bisect_right(ranked, _rank(*self._read(text, request)), key=lambda one: _rank(*one))
+        found = ranked[start : start + limit]
+        has_more = len(ranked) > start + limit
+        cursor = self._sign([_as_text(value) for value in found[-1]], request) if has_more else None
+        meta = {"next_cursor": cursor, "has_more": has_more}
+        return [identity for _, identity in found], Page([], meta, self._link(request, cursor) if cursor else None)
+
     def _ordering(self) -> list[Any]:
         return [F(name[1:]).desc() if name.startswith("-") else F(name).asc() for name in self.order]
 
     def _write(self, row: Any, request: Request) -> str:
-        values = [_as_text(getattr(row, name.removeprefix("-"))) for name in self.order]
+        return self._sign([_as_text(getattr(row, name.removeprefix("-"))) for name in self.order], request)
+
+    def _sign(self, values: list[list[str]], request: Request) -> str:
         return signing.dumps([self._binding(request), values], salt=self._SALT, compress=True)
 
     def _read(self, text: str, request: Request) -> list[Any]:
@@ -127,8 +148,29 @@ class Cursors:
         return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'
 
 
+class ChangeCursors(Cursors):
+    """Cursors over a list that can also be pulled by `updated_since`, which then comes in the order of its changes."""
+
+    def __init__(self, *order: str, changes: tuple[str, ...] = ("updated_at", "id")) -> None:
+        """`order` without `updated_since`, `changes` with it, each as for Cursors."""
+        super().__init__(*order)
+        self._changes = Cursors(*changes)
+
+    def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
+        """The rows after the cursor, in the order that fits the request."""
+        if "updated_since" in request.query_params:
+            return self._changes.paginate(rows, request, total)
+        return super().paginate(rows, request, total)
+
+
+def _rank(value: Decimal | None, identity: UUID) -> tuple[bool, Decimal, UUID]:
+    return value is None, -(value or Decimal(0)), identity
+
+
 def _as_text(value: Any) -> list[str]:
     match value:
+        case None:
+            return ["n", ""]
         case datetime():
             return ["t", value.isoformat()]
         case UUID():
@@ -140,5 +182,5 @@ def _as_text(value: Any) -> list[str]:
 
 def _from_text(value: list[str]) -> Any:
     kind, text = value
-    readers: dict[str, Any] = {"t": datetime.fromisoformat, "u": UUID, "d": Decimal, "s": str}
+    readers: dict[str, Any] = {"n": lambda _: None, "t": datetime.fromisoformat, "u": UUID, "d": Decimal, "s": str}
     return readers[kind](text)

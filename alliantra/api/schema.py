@@ -12,7 +12,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from alliantra.api.closed import close_requests
 from alliantra.api.examples import add_examples
-from alliantra.api.filters import BooleanFilter, DateFilter, ReferenceFilter
+from alliantra.api.filters import BooleanFilter, DateFilter, ReferenceFilter, TimeFilter
 from alliantra.api.idempotency import KEY_LENGTH
 from alliantra.api.pagination import LAST_PAGE
 from alliantra.errors import FIELD_CODES, PROBLEMS
@@ -320,6 +320,8 @@ def _filter_schema(query_filter: Any) -> Schema:
             return {"type": "string", "enum": ["true", "false"]}
         case ReferenceFilter():
             return {"type": "string", "format": "uuid"}
+        case TimeFilter():
+            return {"type": "string", "format": "date-time"}
         case DateFilter():
             return {"type": "string", "format": "date"}
     return {"type": "string", "minLength": 1, "maxLength": 300}

@@ -15,7 +15,7 @@ from alliantra.api import idempotency
 from alliantra.api.batch import batch_records, run_batch
 from alliantra.api.fields import ChoiceField, TextField
 from alliantra.api.filters import StrictFilterSet, refuse_strangers
-from alliantra.api.pagination import Cursors, PageNumbers
+from alliantra.api.pagination import Cursors, Page, PageNumbers
 from alliantra.api.permissions import permission_for
 from alliantra.api.serializers import StrictSerializer
 from alliantra.errors import DomainError, Invalid, NotFound
@@ -183,9 +183,15 @@ class WorkspaceViewSet(GenericViewSet):
         """One page of `rows`, a queryset or a list, in its envelope."""
         total = self.total(rows) if isinstance(rows, QuerySet) else None
         page = self.paging.paginate(rows, self.request, total)
-        self.listed_rows(page.rows)
+        return self.answered_page(page.rows, page, serializer)
+
+    def answered_page(
+        self, rows: Sequence[Any], page: Page, serializer: type[BaseSerializer[Any]] | None = None
+    ) -> Response:
+        """Rows in the envelope of the page that they fill."""
+        self.listed_rows(rows)
         shape = serializer or self.get_serializer_class()
-        body = {"data": shape(page.rows, many=True, context=self.get_serializer_context()).data, "meta": page.meta}
+        body = {"data": shape(rows, many=True, context=self.get_serializer_context()).data, "meta": page.meta}
         return Response({**body, **self.extra_members()}, headers={"Link": page.link} if page.link else None)
 
     def total(self, rows: QuerySet[Any]) -> int | None:

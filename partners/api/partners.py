@@ -1,13 +1,10 @@
 """`/v1/partners`: the core entity of the intelligence surface, with what each brought."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import Any
-from uuid import UUID
 
 import django_filters
-from django.db.models import QuerySet
 from django.utils.timezone import now
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -16,29 +13,18 @@ from rest_framework.response import Response
 
 from alliantra.api import fields
 from alliantra.api.batch import batch_records, run_batch
-from alliantra.api.filters import SearchFilter, StrictFilterSet, TextFilter
+from alliantra.api.filters import SearchFilter, StrictFilterSet, TextFilter, UpdatedSinceFilter
 from alliantra.api.pagination import Cursors
-from alliantra.api.periods import Period, parse_period
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import ConfigurationViews
-from alliantra.errors import DomainError
 from partners import services
+from partners.api.performance import SORTS, Performances, PerformanceSerializer
 from partners.models import Partner, PartnerStatus, PartnerType
-from revenues.figures import PartnerFigures, partner_figures, with_revenue
+from revenues.models import AttributionModel
 
 IMPORT_LIMIT = 1_000
-SORTS = ("revenue",)
-
-
-class PerformanceSerializer(serializers.Serializer):
-    """What a partner brought in the asked period, in the workspace's base currency."""
-
-    period = serializers.CharField(help_text="First and last day, both inclusive, in the workspace's time zone.")
-    currency = fields.CurrencyField()
-    revenue = fields.MoneyNumberField(help_text="Sales, refunds and adjustments, net.")
-    conversions = serializers.IntegerField()
-    registrations = serializers.IntegerField()
-    events = serializers.IntegerField()
+INCLUDES = ("ai_signals", "forecast", "events")
+EVENTS_INCLUDED = 10
 
 
 class PartnerSerializer(StrictSerializer):
@@ -59,19 +45,10 @@ class PartnerSerializer(StrictSerializer):
     updated_at = fields.TimeField(read_only=True)
 
     @extend_schema_field(PerformanceSerializer)
-    def get_performance(self, partner: Partner) -> dict[str, Any]:
+    def get_performance(self, partner: Partner) -> Any:
         """Figures of the period that the view read for the whole page."""
         view: PartnerViews = self.context["view"]
-        figures = view.figures_of(partner)
-        performance = {
-            "period": f"{view.period.first},{view.period.last}",
-            "currency": view.workspace.base_currency,
-            "revenue": figures.revenue,
-            "conversions": figures.conversions,
-            "registrations": figures.registrations,
-            "events": figures.events,
-        }
-        return PerformanceSerializer(performance).data
+        return view.performances.of(partner)
 
 
 class PartnerFilter(StrictFilterSet):
@@ -84,6 +61,7 @@ class PartnerFilter(StrictFilterSet):
     region = TextFilter()
     external_id = TextFilter()
     search = SearchFilter()
+    updated_since = UpdatedSinceFilter()
 
 
 class PartnerViews(ConfigurationViews):
@@ -108,23 +86,25 @@ class PartnerViews(ConfigurationViews):
         "currency": "GBP",
         "revenue": 1250.5,
     }
-    paging = Cursors("-revenue", "id")
+    paging = Cursors("updated_at", "id")
     query_parameters = {
         "period": {"type": "string", "default": "30d", "description": "7d, 30d, 90d or {start},{end}"},
         "sort": {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
+        "attribution_model": {"type": "string", "enum": AttributionModel.values, "default": AttributionModel.values[0]},
     }
 
-    def prepare(self, rows: QuerySet[Partner]) -> QuerySet[Partner]:
-        """Add the revenue that lists are sorted by."""
-        return with_revenue(rows, self.workspace, first=self.period.first, last=self.period.last)
-
     def list(self, request: Request) -> Response:
-        """Partners by revenue in the period, the largest first."""
-        sort = request.query_params.get("sort", SORTS[0])
-        if sort not in SORTS:
-            message = f"sort must be one of {', '.join(SORTS)}."
-            raise DomainError("invalid_parameter", message, parameter="sort")
-        return super().list(request)
+        """Partners by revenue, roi, score or growth in the period, the largest first.
+
+        With `updated_since` and without `sort`, those that changed since then, in the order of their changes.
+        """
+        rows = self.filterset_class(request.query_params, self.get_queryset(), request=request).qs
+        if "updated_since" in request.query_params and "sort" not in request.query_params:
+            return self.listed(rows)
+        ranked = self.performances.ranked(list(rows.values_list("pk", flat=True)))
+        ids, page = self.paging.paginate_ranked(ranked, request)
+        found = {partner.pk: partner for partner in rows.filter(pk__in=ids)}
+        return self.answered_page([found[identity] for identity in ids if identity in found], page)
 
     def import_partners(self, request: Request) -> Response:
         """Create or update up to 1,000 partners by `external_id`; each lands or fails alone."""
@@ -144,29 +124,10 @@ class PartnerViews(ConfigurationViews):
         return services.update_partner(row, actor=self.actor, **values)
 
     @cached_property
-    def _moment(self) -> datetime:
-        return now()
-
-    @property
-    def period(self) -> Period:
-        """The asked period, 30 days by default."""
-        return parse_period(self.request.query_params.get("period", "30d"), self.workspace, self._moment)
-
-    def figures_of(self, partner: Partner) -> PartnerFigures:
-        """Figures of one partner; those of a whole page are read at once."""
-        if partner.pk not in self._figures:
-            self._read_figures([partner])
-        return self._figures[partner.pk]
-
-    @cached_property
-    def _figures(self) -> dict[UUID, PartnerFigures]:
-        return {}
+    def performances(self) -> Performances:
+        """What the request asks to know of partners."""
+        return Performances(self.workspace, self.request, now())
 
     def listed_rows(self, rows: Sequence[Partner]) -> None:
         """Read the figures of a page before it is written."""
-        self._read_figures(rows)
-
-    def _read_figures(self, partners: Sequence[Partner]) -> None:
-        ids = [partner.pk for partner in partners]
-        found = partner_figures(self.workspace, ids, first=self.period.first, last=self.period.last)
-        self._figures.update({identity: found.get(identity, PartnerFigures()) for identity in ids})
+        self.performances.read(rows)

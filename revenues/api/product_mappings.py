@@ -10,8 +10,8 @@ from alliantra.api.filters import ReferenceFilter, StrictFilterSet
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import WriteViews
 from revenues import services
-from revenues.figures import unmapped_identifiers
 from revenues.models import Product, ProductMapping, RevenueSource
+from revenues.product_figures import unmapped_identifiers
 
 
 class UnmappedSerializer(serializers.Serializer):

@@ -18,8 +18,8 @@ from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import ConfigurationViews, taken
 from alliantra.errors import Invalid
 from revenues import services
-from revenues.figures import with_revenue_count
 from revenues.models import Product, ProductStatus
+from revenues.product_figures import with_revenue_count
 
 NAMED = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "format": "uuid"}}}
 
