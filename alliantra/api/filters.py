@@ -1,7 +1,7 @@
 """Query parameters, strictly: known names, once each, in the documented form."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
-from alliantra.api.fields import FIRST_YEAR, LAST_YEAR, parse_time, read_date
+from alliantra.api.fields import FIRST_YEAR, LAST_YEAR, TIME_PATTERN, parse_time, read_date
 from alliantra.errors import DomainError
 
 
@@ -50,14 +50,25 @@ class _TimeFormField(forms.Field):
         if value in self.empty_values:
             return None
         try:
-            return parse_time(value)
+            return _nearest_time(value)
         except ValueError as error:
             message = "Expected a time with an offset, such as 2026-05-31T10:00:00+00:00 (in an address + is %2B)."
             raise ValidationError(message) from error
 
 
+def _nearest_time(text: str) -> datetime:
+    """The moment, or the nearest that the product covers. Raises ValueError for what is none."""
+    try:
+        return parse_time(text)
+    except ValueError:
+        if not TIME_PATTERN.fullmatch(text) or datetime.fromisoformat(text).tzinfo is None:
+            raise
+        year = FIRST_YEAR if int(text[:4]) <= FIRST_YEAR else LAST_YEAR
+        return datetime(year, 1, 1, tzinfo=UTC)
+
+
 class TimeFilter(django_filters.Filter):
-    """`2026-05-31T10:00:00Z`: a moment, its offset said."""
+    """`2026-05-31T10:00:00Z`: a moment, its offset said; one beyond all that the product covers is the nearest."""
 
     field_class = _TimeFormField
 
