@@ -1,6 +1,6 @@
 """Batches of configuration records: the single-record call in a loop, a savepoint per record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import transaction
@@ -31,7 +31,25 @@ def run_batch(
     limit: int = BATCH_LIMIT,
 ) -> dict[str, Any]:
     """The answer to a batch. `act` takes a record and gives status and body; each lands or fails alone."""
-    results = [_result(index, record, act, request) for index, record in enumerate(records)]
+    return _answer([_result(index, record, act, request) for index, record in enumerate(records)], limit)
+
+
+def answered_batch(
+    outcomes: Iterable[tuple[int, Any] | DomainError], request: Request, limit: int = BATCH_LIMIT
+) -> dict[str, Any]:
+    """The answer to a batch that was written all at once: for each record status and body, or its refusal."""
+    return _answer(
+        [
+            _refused(index, outcome, request)
+            if isinstance(outcome, DomainError)
+            else {"index": index, "success": True, "status": outcome[0], "response": outcome[1]}
+            for index, outcome in enumerate(outcomes)
+        ],
+        limit,
+    )
+
+
+def _answer(results: list[dict[str, Any]], limit: int) -> dict[str, Any]:
     succeeded = sum(result["success"] for result in results)
     meta = {"processed": len(results), "succeeded": succeeded, "failed": len(results) - succeeded, "limit": limit}
     return {"data": results, "meta": meta}
@@ -45,6 +63,10 @@ def _result(index: int, record: Any, act: Callable[[Any], tuple[int, Any]], requ
         error = as_domain_error(exception)
         if error.problem.status >= 500:
             raise
-        problem = problem_document(error, request)
-        return {"index": index, "success": False, "status": problem["status"], "response": problem}
+        return _refused(index, error, request)
     return {"index": index, "success": True, "status": status, "response": body}
+
+
+def _refused(index: int, error: DomainError, request: Request) -> dict[str, Any]:
+    problem = problem_document(error, request)
+    return {"index": index, "success": False, "status": problem["status"], "response": problem}

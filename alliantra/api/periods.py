@@ -17,6 +17,10 @@ class Period:
     first: date
     last: date
 
+    def moments(self, workspace: Workspace) -> tuple[datetime, datetime]:
+        """Its first moment, and the one after its last."""
+        return workspace.day_start(self.first), workspace.day_start(self.last + timedelta(days=1))
+
 
 def parse_period(text: str, workspace: Workspace, now: datetime) -> Period:
     """30d is today and the 29 days before. Raises invalid_parameter."""

@@ -79,10 +79,10 @@ _WITH_BODY = (409, 411, 413, 415, 422)
 _PAGING: Mapping[str, Schema] = {
     "page": {"type": "integer", "minimum": 1, "maximum": LAST_PAGE, "default": 1},
     "per_page": {"type": "integer", "minimum": 1, "maximum": 100},
-    "cursor": {"type": "string"},
+    "cursor": {"type": "string", "minLength": 1},
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
 }
-_BATCH_ACTIONS = {"batch_create", "batch_update", "batch_upsert", "batch_destroy", "import_partners"}
+_BATCH_ACTIONS = {"batch_create", "batch_update", "batch_upsert", "batch_destroy"}
 
 
 def batch_answer(body: Schema) -> Schema:
@@ -307,7 +307,6 @@ def _request_schema(action: str, schema: Schema) -> Schema:
         "batch_upsert": batch_request(upsert, 100),
         "batch_create": batch_request(schema, 100),
         "batch_update": batch_request(named, 100),
-        "import_partners": batch_request(schema, 1_000),
     }
     return shapes.get(action, schema)
 

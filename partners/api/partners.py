@@ -12,24 +12,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alliantra.api import fields
-from alliantra.api.batch import batch_records, run_batch
 from alliantra.api.filters import SearchFilter, StrictFilterSet, TextFilter, UpdatedSinceFilter
 from alliantra.api.pagination import Cursors
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import ConfigurationViews
 from partners import services
+from partners.api.expansions import EVENTS_INCLUDED, INCLUDES, Expansions
 from partners.api.performance import SORTS, Performances, PerformanceSerializer
 from partners.models import Partner, PartnerStatus, PartnerType
+from revenues.api.event_reads import CreditedEventSerializer
 from revenues.models import AttributionModel
-
-IMPORT_LIMIT = 1_000
-INCLUDES = ("ai_signals", "forecast", "events")
-EVENTS_INCLUDED = 10
 
 
 class PartnerSerializer(StrictSerializer):
     """An organisation or person that brings revenue."""
 
+    answered_only = frozenset(INCLUDES)
     id = serializers.UUIDField(read_only=True)
     external_id = fields.TextField(max_length=200, allow_null=True, required=False)
     name = fields.TextField(max_length=200)
@@ -41,8 +39,20 @@ class PartnerSerializer(StrictSerializer):
     website = fields.TextField(max_length=300, allow_blank=True, required=False)
     metadata = fields.MetadataField(required=False)
     performance = serializers.SerializerMethodField()
+    ai_signals = serializers.ListField(required=False, help_text="With include=ai_signals.")
+    forecast = serializers.DictField(required=False, allow_null=True, help_text="With include=forecast.")
+    events = CreditedEventSerializer(
+        many=True, required=False, help_text=f"With include=events: its latest {EVENTS_INCLUDED} of the period."
+    )
     created_at = fields.TimeField(read_only=True)
     updated_at = fields.TimeField(read_only=True)
+
+    def to_representation(self, instance: Partner) -> dict[str, Any]:
+        """The partner, with the expansions that the request asks for."""
+        view: PartnerViews = self.context["view"]
+        expansions = view.expansions.of(instance)
+        plain = super().to_representation(instance)
+        return {**{name: value for name, value in plain.items() if name not in INCLUDES}, **expansions}
 
     @extend_schema_field(PerformanceSerializer)
     def get_performance(self, partner: Partner) -> Any:
@@ -90,6 +100,7 @@ class PartnerViews(ConfigurationViews):
     query_parameters = {
         "period": {"type": "string", "default": "30d", "description": "7d, 30d, 90d or {start},{end}"},
         "sort": {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
+        "include": {"type": "string", "description": f"Some of {', '.join(INCLUDES)}, between commas."},
         "attribution_model": {"type": "string", "enum": AttributionModel.values, "default": AttributionModel.values[0]},
     }
 
@@ -105,15 +116,6 @@ class PartnerViews(ConfigurationViews):
         ids, page = self.paging.paginate_ranked(ranked, request)
         found = {partner.pk: partner for partner in rows.filter(pk__in=ids)}
         return self.answered_page([found[identity] for identity in ids if identity in found], page)
-
-    def import_partners(self, request: Request) -> Response:
-        """Create or update up to 1,000 partners by `external_id`; each lands or fails alone."""
-        records = batch_records(request.data, IMPORT_LIMIT)
-        return Response(run_batch(records, self._imported, request, IMPORT_LIMIT))
-
-    def _imported(self, record: Any) -> tuple[int, Any]:
-        operation = {"operation": "create_or_update"} if isinstance(record, dict) else {}
-        return self._upserted({**record, **operation} if operation else record)
 
     def create_row(self, values: dict[str, Any]) -> Partner:
         """Create through the service."""
@@ -131,3 +133,9 @@ class PartnerViews(ConfigurationViews):
     def listed_rows(self, rows: Sequence[Partner]) -> None:
         """Read the figures of a page before it is written."""
         self.performances.read(rows)
+        self.expansions.read(rows)
+
+    @cached_property
+    def expansions(self) -> Expansions:
+        """What the request asks to be answered beside."""
+        return Expansions(self.request, self.performances.period, self.performances.model)

@@ -26,9 +26,13 @@ NAMED = 500
 NOT_SCORED = "not_computed"
 
 
-@extend_schema_field({"type": ["number", "null"]})
+@extend_schema_field({"type": "number"})
 class RatioField(fields.MoneyNumberField):
     """A ratio, 0.25 for 25 %; null where there is nothing to compare with."""
+
+    def to_representation(self, value: Decimal | int) -> Decimal | int:
+        """`0.25`."""
+        return super().to_representation(Decimal(value))
 
 
 class ScoreFactorSerializer(serializers.Serializer):
@@ -38,6 +42,7 @@ class ScoreFactorSerializer(serializers.Serializer):
     value = RatioField()
     rank = RatioField()
     weight = RatioField()
+    peers = serializers.IntegerField(help_text="How many partners have the factor, itself included.")
 
 
 class PerformanceSerializer(serializers.Serializer):

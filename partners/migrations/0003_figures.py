@@ -144,7 +144,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("format", models.CharField(max_length=4)),
+                ("format", models.CharField(max_length=6)),
                 ("actor", alliantra.fields.ExactJSONField(default=dict)),
                 ("created", models.PositiveIntegerField(default=0)),
                 ("updated", models.PositiveIntegerField(default=0)),

@@ -29,7 +29,7 @@ class PartnerImport(LeasedWork):
     status = models.CharField(
         max_length=10, choices=PartnerImportStatus.choices, default=PartnerImportStatus.QUEUED, editable=False
     )
-    format = models.CharField(max_length=4)
+    format = models.CharField(max_length=6)
     actor = ExactJSONField(default=dict)
     created = models.PositiveIntegerField(default=0)
     updated = models.PositiveIntegerField(default=0)

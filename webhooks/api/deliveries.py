@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alliantra.api.examples import SAMPLES
-from alliantra.api.pagination import Cursors
+from alliantra.api.pagination import ChangeCursors
 from alliantra.api.parsers import refuse_body
 from alliantra.api.viewsets import WorkspaceViewSet
 from webhooks import services
@@ -101,7 +101,7 @@ class DeliveryLogViews(EndpointDeliveryViews):
     """The log is kept as long as messages are."""
 
     filterset_class = DeliveryFilter
-    paging = Cursors("-created_at", "-id")
+    paging = ChangeCursors("-created_at", "-id")
     paged_actions = ("deliveries",)
     query_parameters = {
         "message_id": {"type": "string", "pattern": "^msg_[0-9a-f]{32}$"},
@@ -114,6 +114,9 @@ class DeliveryLogViews(EndpointDeliveryViews):
 
     @extend_schema(responses=DeliverySerializer(many=True))
     def deliveries(self, request: Request, id: UUID) -> Response:  # noqa: A002
-        """A page of an endpoint's deliveries, the newest first."""
+        """A page of an endpoint's deliveries, the newest first.
+
+        With `updated_since` those that changed since then, in the order of their changes.
+        """
         rows: Any = self.deliveries_of(self.get_object()).defer("message__payload")
         return self.listed(DeliveryFilter(request.query_params, rows, request=request).qs)

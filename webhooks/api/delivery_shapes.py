@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from alliantra.api import fields
-from alliantra.api.filters import StrictFilterSet
+from alliantra.api.filters import StrictFilterSet, UpdatedSinceFilter
 from alliantra.api.serializers import StrictSerializer
 from alliantra.errors import FIELD_CODES
 from webhooks.event_types import EventType
@@ -136,3 +136,4 @@ class DeliveryFilter(StrictFilterSet):
     event_type = django_filters.ChoiceFilter(field_name="message__event_type", choices=EventType.choices)
     message_id = MessageFilter(field_name="message_id")
     since = MomentFilter(field_name="created_at", lookup_expr="gte")
+    updated_since = UpdatedSinceFilter()

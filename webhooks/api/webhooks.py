@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alliantra.api import fields
-from alliantra.api.filters import StrictFilterSet
-from alliantra.api.pagination import Cursors
+from alliantra.api.filters import StrictFilterSet, UpdatedSinceFilter
+from alliantra.api.pagination import ChangeCursors
 from alliantra.api.parsers import refuse_body
 from alliantra.api.serializers import StrictSerializer
 from webhooks import services
@@ -75,6 +75,7 @@ class EndpointFilter(StrictFilterSet):
     """Filters of the list of endpoints."""
 
     status = django_filters.ChoiceFilter(choices=EndpointStatus.choices)
+    updated_since = UpdatedSinceFilter()
 
 
 class EndpointViews(SealedAnswerViews):
@@ -87,7 +88,7 @@ class EndpointViews(SealedAnswerViews):
     resource = "webhooks"
     serializer_class = EndpointSerializer
     filterset_class = EndpointFilter
-    paging = Cursors("created_at", "id")
+    paging = ChangeCursors("created_at", "id")
     sealed_actions = frozenset({"create", "rotate_secret"})
     example = {**ENDPOINT_EXAMPLE, "secret": "whsec_c2hvd24gb25jZSwgd2hlbiBpdCBpcyBtYWRlLi4uLi4="}
 
