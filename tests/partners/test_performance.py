@@ -122,3 +122,37 @@ def test_expansions_come_when_they_are_asked_for(api: ApiClient, partners: dict[
     assert {partner["external_id"]: len(partner["events"]) for partner in listed} == {
         name: int(amount is not None) for name, amount in REVENUES.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("program=gold", "a"),
+        ("channel=content", "ab"),
+        ("region=Kent", "b"),
+        ("type=agency", "b"),
+        ("external_id=a", "a"),
+        ("search=B%20Ltd", "b"),
+        ("status=active", "ab"),
+        ("status=inactive", ""),
+        ("channel=content&region=Kent", "b"),
+    ],
+)
+def test_partners_are_found_by_what_they_are(api: ApiClient, actor: Actor, query: str, names: str) -> None:
+    create_partner(actor=actor, external_id="a", name="A", program="gold", channel="content")
+    create_partner(actor=actor, external_id="b", name="B Ltd", channel="content", region="Kent", type="agency")
+    assert "".join(sorted(walk(api, query))) == names
+
+
+def test_every_attribution_model_is_answered_beside_own_revenue(api: ApiClient, actor: Actor) -> None:
+    first, last = (create_partner(actor=actor, external_id=name, name=name) for name in ("first", "last"))
+    api.post("/v1/events", {"partner_id": "first", "event_type": "registration", "customer_id": "c"})
+    api.post("/v1/revenue", {"partner_id": "last", "revenue_amount": 10, "customer_id": "c"})
+    expected = {"last_touch": (0, 10), "first_touch": (10, 0), "linear": (5, 5), "position_based": (5, 5)}
+    for model, amounts in expected.items():
+        found = [
+            api.get(f"/v1/partners/{partner.pk}?attribution_model={model}").json()["data"]["performance"]
+            for partner in (first, last)
+        ]
+        assert tuple(one["revenue_attributed"] for one in found) == amounts
+        assert [one["revenue"] for one in found] == [0, 10]
