@@ -38,7 +38,7 @@ install: .venv/.base ## Install what running needs
 
 install-dev: .venv/.dev ## Install what testing and checking need
 
-fuzz: .venv/.dev ## Send the payout API many requests made from its document: ARGS="--examples 1000 --path imports"
+fuzz: .venv/.dev ## Send both surfaces many requests made from their documents: ARGS="--surface v1 --examples 1000 --path reports"
 	@$(VENV) -m tests.fuzzing $(ARGS)
 
 COMPILER = $(shell command -v uv >/dev/null && echo "uv pip compile --universal --python-version 3.11" \

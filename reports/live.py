@@ -8,9 +8,9 @@ import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
+from alliantra import periods
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
-from reports import periods
 from reports.building import Question, Row, default_group, group_columns
 from reports.computing import computed, stamp_of
 from reports.models import Report, ReportOrigin, ReportStatus, ReportType

@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from reports import periods
+from alliantra import periods
 from reports.models import Report, ReportOrigin, ReportSchedule, ReportStatus
 
 log = structlog.get_logger(__name__)

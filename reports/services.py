@@ -10,13 +10,13 @@ from celery.exceptions import OperationalError as BrokerError
 from django.db import transaction
 from django.utils.timezone import now
 
+from alliantra import periods
 from alliantra.errors import DomainError, FieldProblem, Invalid
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.services import validate_row
 from partners.models import Partner
-from reports import periods
 from reports.building import canonical, default_group
 from reports.models import Report, ReportOrigin, ReportSchedule, ReportType
 from reports.scheduling import BadCron, next_time, scheduled_report

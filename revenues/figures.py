@@ -157,8 +157,18 @@ def figures_by(
 
 def _figures(sums: list[Any]) -> Figures:
     revenue, attributed, sales, refunds, conversions, registrations, events, unconverted, cost, previous = sums
-    counts = map(int, (conversions, registrations, events, unconverted))
-    return Figures(revenue, attributed, sales, refunds, *counts, Decimal(cost), Decimal(previous))
+    return Figures(
+        revenue,
+        attributed,
+        sales,
+        refunds,
+        int(conversions),
+        int(registrations),
+        int(events),
+        int(unconverted),
+        Decimal(cost),
+        Decimal(previous),
+    )
 
 
 def _days_before(first: date, last: date) -> tuple[date, date]:

@@ -1,13 +1,13 @@
-"""The `period` parameter: 7d, 30d, 90d, or `{start},{end}`."""
+"""The `period` parameter: 7d, 30d, 90d, `{start},{end}`, or a month by name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from alliantra.api.fields import parse_date
+from alliantra import periods
 from alliantra.errors import DomainError
 from alliantra.workspaces.models import Workspace
-
-_DAYS = {"7d": 7, "30d": 30, "90d": 90}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,16 @@ class Period:
 
 def parse_period(text: str, workspace: Workspace, now: datetime) -> Period:
     """30d is today and the 29 days before. Raises invalid_parameter."""
-    if days := _DAYS.get(text):
-        today = now.astimezone(workspace.zone).date()
-        return Period(today - timedelta(days=days - 1), today)
-    message = "period must be 7d, 30d, 90d, or two dates such as 2026-05-01,2026-05-31."
     try:
-        first, last = (parse_date(part) for part in text.split(","))
-    except ValueError as error:
-        raise DomainError("invalid_parameter", message, parameter="period") from error
-    if last < first:
-        raise DomainError("invalid_parameter", "The period ends before it starts.", parameter="period")
-    return Period(first, last)
+        return Period(*periods.resolve(text, today=now.astimezone(workspace.zone).date()))
+    except periods.BadPeriod as error:
+        raise DomainError("invalid_parameter", f"period: {error}", parameter="period") from error
+
+
+PERIOD_SCHEMA: Mapping[str, Any] = {
+    "type": "string",
+    "pattern": periods.PATTERN,
+    "default": "30d",
+    "description": f"{', '.join(periods.NAMED)}, or two dates: 2026-05-01,2026-05-31.",
+}
+"""JSON schema of the parameter."""

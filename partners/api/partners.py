@@ -14,10 +14,11 @@ from rest_framework.response import Response
 from alliantra.api import fields
 from alliantra.api.filters import SearchFilter, StrictFilterSet, TextFilter, UpdatedSinceFilter
 from alliantra.api.pagination import Cursors
+from alliantra.api.periods import PERIOD_SCHEMA
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import ConfigurationViews
 from partners import services
-from partners.api.expansions import EVENTS_INCLUDED, INCLUDES, Expansions
+from partners.api.expansions import EVENTS_INCLUDED, INCLUDE_PATTERN, INCLUDES, Expansions
 from partners.api.performance import SORTS, Performances, PerformanceSerializer
 from partners.models import Partner, PartnerStatus, PartnerType
 from revenues.api.event_reads import CreditedEventSerializer
@@ -98,9 +99,9 @@ class PartnerViews(ConfigurationViews):
     }
     paging = Cursors("updated_at", "id")
     query_parameters = {
-        "period": {"type": "string", "default": "30d", "description": "7d, 30d, 90d or {start},{end}"},
+        "period": PERIOD_SCHEMA,
         "sort": {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
-        "include": {"type": "string", "description": f"Some of {', '.join(INCLUDES)}, between commas."},
+        "include": {"type": "string", "pattern": INCLUDE_PATTERN, "description": "One or more, between commas."},
         "attribution_model": {"type": "string", "enum": AttributionModel.values, "default": AttributionModel.values[0]},
     }
 

@@ -6,10 +6,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from alliantra import periods
 from alliantra.api import fields
 from alliantra.api.serializers import StrictSerializer
 from partners.models import PartnerStatus
-from reports import periods
 from reports.building import FIGURES, FILTERS, columns
 from reports.models import Report, ReportFormat, ReportGroup, ReportOrigin, ReportStatus, ReportType
 from revenues.models import AttributionModel

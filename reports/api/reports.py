@@ -15,12 +15,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from alliantra import periods
 from alliantra.api.fields import TimeField
 from alliantra.api.filters import TimeFilter
 from alliantra.api.pagination import whole_number
 from alliantra.api.viewsets import WorkspaceViewSet
 from alliantra.errors import DomainError
-from reports import periods, services
+from reports import services
 from reports.api.report_shapes import TEXT_LENGTH, QuestionSerializer, ReportSerializer
 from reports.building import FILTERS, Question, canonical, default_group
 from reports.csv_files import csv_text, file_name

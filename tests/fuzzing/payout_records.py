@@ -1,45 +1,14 @@
-"""Property-based tests of the HTTP surfaces from their own OpenAPI documents."""
+"""Records of the payout API that requests can speak of."""
 
-import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.journeys.server import TREE, Installation, installation
+from tests.journeys.server import Installation
 
-FOLDER = Path(__file__).parent
 PER_COLLECTION = 3
 CSV = "external_revenue_id,transaction_date,amount,currency\nfile-{0},2026-05-0{0},10.00,USD\nbad-{0},?,x,USD\n"
-
-
-def fuzz(
-    folder: Path, *, examples: int, seed: int, path: str = "", capture: bool = False
-) -> subprocess.CompletedProcess[str]:
-    """Start an installation in `folder`, put records into it, and let Schemathesis at it."""
-    with installation(folder) as running:
-        workspace = running.manage("create_workspace", "--slug", "fuzzed", "--base-currency", "USD")
-        key, reviewer = (
-            running.manage("issue_api_key", "--workspace", "fuzzed", "--permissions", "all") for _ in range(2)
-        )
-        command = [
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
-            *("run", f"{running.url}/api/v1/openapi.json", "-H", f"Authorization: Bearer {key}"),
-            *("--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
-            *("--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--generation-database", "none"),
-            *(("--include-path-regex", path) if path else ()),
-        ]
-        environment = {
-            **os.environ,
-            "SCHEMATHESIS_HOOKS": "tests.fuzzing.hooks",
-            "PYTHONPATH": str(TREE),
-            "FUZZ_IDS": json.dumps({"workspaces": [workspace], **seeded(running, key, reviewer)}),
-        }
-        return subprocess.run(command, cwd=folder, env=environment, check=False, text=True, capture_output=capture)
 
 
 def seeded(running: Installation, key: str, reviewer: str) -> dict[str, list[str]]:

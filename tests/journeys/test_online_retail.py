@@ -1,10 +1,14 @@
 """209,029 real invoice lines, as JSON and as a file: revenue in, every payee's amount out, to the penny."""
 
+import csv
+import io
 import json
 import time
+from calendar import monthrange
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -140,10 +144,12 @@ def test_every_payees_total_equals_an_independent_recomputation(running: Install
             (422, "amount_sign"): ZERO_LINES,
         }
         check_the_run(client, lines)
+        check_reports(client, lines)
         assert post_lines(client, lines) == {
             (200, "skipped_duplicate"): LINES - ZERO_LINES,
             (422, "amount_sign"): ZERO_LINES,
         }
+        check_reports(client, lines)
         assert client.get("/api/v1/revenues").json()["meta"]["total"] == LINES - ZERO_LINES
 
 
@@ -280,3 +286,30 @@ def recomputed(lines: Sequence[Line], source_id: str) -> tuple[dict[str, Decimal
         basis += line.amount
         remainder += line.amount - sum(parts.values())
     return dict(totals), remainder, basis
+
+
+def check_reports(client: httpx.Client, lines: Sequence[Line]) -> None:
+    """Revenue by country and month, against plain Decimals; as JSON and as CSV."""
+    by_country: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    by_month: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for line in lines:
+        month = f"{line.occurred_at:%Y-%m}"
+        by_month[month] += line.amount
+        if line.amount:
+            by_country[month, line.territory] += line.amount
+    assert reported(client, "month", "2010-12-01,2011-05-31") == dict(by_month)
+    for month in by_month:
+        first = date.fromisoformat(f"{month}-01")
+        period = f"{first},{first + timedelta(days=monthrange(first.year, first.month)[1] - 1)}"
+        expected = {country: amount for (of, country), amount in by_country.items() if of == month}
+        assert reported(client, "region", period) == expected
+
+
+def reported(client: httpx.Client, group_by: str, period: str) -> dict[str, Decimal]:
+    """Revenue of each row of a report, the same in both formats."""
+    query = f"/v1/reports?report_type=channel_breakdown&group_by={group_by}&period={period}"
+    rows = send(client, "GET", query, None)["data"]["rows"]
+    answered = {row[group_by]: Decimal(row["revenue"]) for row in rows}
+    written = csv.DictReader(io.StringIO(client.get(f"{query}&format=csv").text))
+    assert {row[group_by]: Decimal(row["revenue"]) for row in written} == answered
+    return answered

@@ -27,7 +27,7 @@ PERIOD = "period=2026-05-01,2026-05-31"
 @pytest.fixture
 def partner(actor: Actor) -> str:
     """A partner."""
-    return create_partner(actor=actor, external_id="p", name="P").pk
+    return str(create_partner(actor=actor, external_id="p", name="P").pk)
 
 
 def rate(workspace: Workspace, value: str, on: date = MAY_1, currency: str = "EUR") -> None:
