@@ -277,7 +277,19 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "attribution.credits": {"task": "revenues.tasks.attribute_revenue", "schedule": 5.0, "options": {"expires": 5}},
+    "attribution.sales": {"task": "revenues.tasks.look_for_sales", "schedule": 60.0, "options": {"expires": 60}},
     "ledger.marks": {"task": "revenues.tasks.set_ledger_marks", "schedule": 300.0, "options": {"expires": 300}},
+    "costs.allocations": {
+        "task": "reports.tasks.refresh_allocation_costs",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
+    "partners.evaluate": {
+        "task": "reports.tasks.evaluate_partners",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
     "idempotency.purge": {
         "task": "alliantra.workspaces.tasks.purge_idempotency",
         "schedule": 3_600.0,

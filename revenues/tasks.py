@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils.timezone import now
 
-from revenues import conversions, marks, rollups
+from revenues import attribution, conversions, marks, rollups
 from revenues.imports import importing, storage
 
 
@@ -43,3 +43,15 @@ def sweep_imports() -> None:
 def purge_import_files() -> None:
     """Delete imported files after their time."""
     storage.purge_files(now=now())
+
+
+@shared_task
+def attribute_revenue() -> None:
+    """Work out the credits of what arrived since the last time."""
+    attribution.catch_up_all()
+
+
+@shared_task
+def look_for_sales() -> None:
+    """Have refunds that came before their sales follow them."""
+    attribution.look_for_all_sales()

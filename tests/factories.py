@@ -2,18 +2,27 @@
 
 import io
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.utils.timezone import now as current_time
+
 from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.models import AuditEntry
 from alliantra.workspaces.permissions import ALL
+from partners.models import Partner
 from partners.services import create_partner, create_payee, create_payee_group
+from partners.services.costs import create_cost
+from partners.services.fx_rates import RateValues, record_fx_rates
+from partners.services.imports import create_partner_import
+from reports.making import make
+from reports.services import create_schedule, request_report
 from revenues.imports.services import create_import
 from revenues.ingestion.diagnosis import read_record
-from revenues.ingestion.records import RevenueRecord
-from revenues.ingestion.services import Landed, ingest_revenues
+from revenues.ingestion.records import EventRecord, RevenueRecord
+from revenues.ingestion.services import Landed, ingest_events, ingest_revenues
 from revenues.services import create_product, create_source
 from rules.calculation import calculate
 from rules.models import CalculationItem, Statement
@@ -66,6 +75,23 @@ def revenue(actor: Actor, number: int = 1, **values: Any) -> UUID:
         },
     )
     (outcome,) = ingest_revenues(actor.workspace, actor=actor, records=[record], now=NOON)
+    assert isinstance(outcome, Landed), outcome
+    return UUID(outcome.row.id)
+
+
+def event(actor: Actor, number: int = 1) -> UUID:
+    """A sale of today at a partner of its own."""
+    create_partner(actor=actor, external_id=f"of-event-{number}", name=f"{CANARY} {number}")
+    record = read_record(
+        EventRecord,
+        {
+            "partner_id": f"of-event-{number}",
+            "event_type": "transaction",
+            "revenue_amount": 100,
+            "external_id": f"{CANARY}-event-{number}",
+        },
+    )
+    (outcome,) = ingest_events(actor.workspace, actor=actor, records=[record], now=current_time())
     assert isinstance(outcome, Landed), outcome
     return UUID(outcome.row.id)
 
@@ -137,7 +163,47 @@ def webhook(actor: Actor, number: int = 1) -> UUID:
     return create_endpoint(actor=actor, url=f"https://93.184.215.14/{CANARY}/{number}", description=CANARY).pk
 
 
+def cost(actor: Actor, number: int = 1) -> UUID:
+    """A fee of 31.00 for a partner of its own in May 2026."""
+    may: Any = {"period_start": date(2026, 5, 1), "period_end": date(2026, 5, 31), "amount": Decimal(31)}
+    owner = Partner.objects.get(pk=partner(actor, 30_000 + number))
+    return create_cost(actor=actor, now=NOON, partner=owner, external_id=f"cost-{number}", note=CANARY, **may).pk
+
+
+def fx_rate(actor: Actor, number: int = 1) -> UUID:
+    """What a Chilean peso was worth in the base currency on a day of its own."""
+    day = date(2026, 1, 1) + timedelta(days=number)
+    values = RateValues("CLP", actor.workspace.base_currency, day, Decimal("0.00081"))
+    return record_fx_rates(actor=actor, rates=[values])[0].row.pk
+
+
+def partner_import(actor: Actor, number: int = 1) -> UUID:
+    """An import of two partners that waits for a worker."""
+    records = [{"external_id": f"imported-{number}-{each}", "name": CANARY} for each in range(2)]
+    return create_partner_import(actor=actor, records=records, file_format="json").pk
+
+
+def audit_entry(actor: Actor, number: int = 1) -> UUID:
+    """The entry of a new partner."""
+    made = partner(actor, 31_000 + number)
+    return AuditEntry.objects.get(workspace=actor.workspace, object_id=str(made)).pk
+
+
+def report(actor: Actor, number: int = 1) -> UUID:
+    """A report that was asked for, its one row a partner of its own."""
+    revenue(actor, 7_000 + number, partner_id=str(partner(actor, 7_000 + number)))
+    made = request_report(actor=actor, period="2026-05-01,2026-05-31").pk
+    make(made)
+    return made
+
+
+def report_schedule(actor: Actor, number: int = 1) -> UUID:
+    """A schedule that nobody is mailed by."""
+    return create_schedule(actor=actor, name=f"{CANARY} {number}", cron="0 7 * * MON").pk
+
+
 MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
+    "events": event,
     "partners": partner,
     "payees": payee,
     "payee-groups": payee_group,
@@ -152,11 +218,18 @@ MAKERS: Mapping[str, Callable[[Actor, int], UUID]] = {
     "statements": statement,
     "balances": payee_with_balance,
     "webhooks": webhook,
+    "reports": report,
+    "report-schedules": report_schedule,
+    "costs": cost,
+    "fx-rates": fx_rate,
+    "v1/imports": partner_import,
+    "audit": audit_entry,
 }
-"""Collection in a path → maker of one record of it."""
+"""Collection in a path → maker of one record of it; `v1/…` where both surfaces have a collection of that name."""
 
 
 def maker_of(template: str) -> Callable[[Actor, int], UUID]:
     """Maker for the collection that a path names."""
     collection = next(part for part in template.split("/") if part not in {"", "api", "v1"})
-    return MAKERS[collection]
+    own = f"v1/{collection}"
+    return MAKERS[own] if template.startswith("/v1/") and own in MAKERS else MAKERS[collection]
