@@ -45,7 +45,8 @@ class Expansions:
         events = latest_of(workspace, list(self._events), first_at=first_at, end_at=end_at, count=EVENTS_INCLUDED)
         for row in credited(workspace, events, attribution_model=self._model):
             shown = CreditedEventSerializer(row, context={"shows_path": False}).data
-            self._events[row.holder_id].append(shown)  # type: ignore[index] - their own partners hold them
+            if row.holder_id is not None:
+                self._events[row.holder_id].append(shown)
 
     def of(self, partner: Partner) -> Mapping[str, Any]:
         """The asked members of a partner. Signals and forecasts are empty until something computes them."""
