@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from alliantra.demo.history import CURRENCY, records
+from alliantra.demo.intelligence import learn, record_demo_costs, record_demo_rates
 from alliantra.demo.scenarios import DemoPartner, DemoRule, Scenario
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Environment, Membership, Role, User, Workspace
@@ -83,8 +84,11 @@ def build(scenario: Scenario, *, now: datetime, seed: int) -> tuple[Workspace, C
     today = now.astimezone(workspace.zone).date()
     for rule in scenario.rules:
         _agree(rule, scenario, cast, actor, today)
+    record_demo_rates(actor, today)
     _remember(scenario, actor, today, seed, now)
+    record_demo_costs(actor, cast.partners, today, now)
     _close_and_calculate(workspace, credentials, today)
+    learn(workspace, actor, today=today, now=now)
     return workspace, credentials
 
 

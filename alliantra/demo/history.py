@@ -13,6 +13,15 @@ HISTORY_DAYS = 730
 REFUND_SHARE = 0.045
 UNMAPPED_SHARE = 0.004
 CURRENCY = "GBP"
+FOREIGN_SHARE = 0.06
+"""How many sales of a partner abroad are in its own currency."""
+ABROAD = {
+    **dict.fromkeys(("Germany", "France", "Ireland", "Netherlands", "Portugal", "Spain"), "EUR"),
+    "United States": "USD",
+}
+PENNY = Decimal("0.01")
+WITHOUT_A_RATE = "CAD"
+"""In which the last two sales are."""
 Record = dict[str, Any]
 
 
@@ -30,6 +39,10 @@ def records(scenario: Scenario, *, today: date, seed: int) -> Iterator[Record]:
                 if "revenue_amount" in record and random.random() < REFUND_SHARE:
                     refund = _refund(record, random)
                     pending.setdefault(date.fromisoformat(refund["occurred_at"][:10]), []).append(refund)
+    for number in (1, 2):
+        reference, moment = f"{scenario.partners[0].external_id}-abroad-{number}", _moment(day, random)
+        sale = _sale(scenario.partners[0], moment, reference, f"c90{number:02}", scenario.products, random)
+        yield {**sale, "currency": WITHOUT_A_RATE}
 
 
 def _partner_day(scenario: Scenario, partner: DemoPartner, day: date, today: date, random: Random) -> Iterator[Record]:
@@ -90,10 +103,11 @@ def _sale(
     product = random.choices(products, [product.weight for product in products])[0]
     quantity = random.choices((1, 2, 3), (90, 8, 2))[0]
     is_unmapped = random.random() < UNMAPPED_SHARE
+    is_foreign = random.random() < FOREIGN_SHARE
     return {
         **_event(partner, moment + timedelta(minutes=4), f"inv-{reference}", customer, "transaction"),
         "revenue_amount": Decimal(product.price) * quantity,
-        "currency": CURRENCY,
+        "currency": ABROAD.get(partner.region, CURRENCY) if is_foreign else CURRENCY,
         "product": f"{product.external_id}_legacy" if is_unmapped else product.external_id,
         "metadata": {"quantity": quantity},
     }
@@ -107,5 +121,5 @@ def _refund(sale: Mapping[str, Any], random: Random) -> Record:
         **sale,
         "external_id": f"ref-{sale['external_id']}",
         "occurred_at": later.isoformat(),
-        "revenue_amount": -(sale["revenue_amount"] * share),
+        "revenue_amount": -(sale["revenue_amount"] * share).quantize(PENNY),
     }

@@ -19,6 +19,7 @@ from alliantra.workspaces.console.filters import (
 from alliantra.workspaces.console.forms import EXTERNAL_ID_HELP, ConsoleForm
 from alliantra.workspaces.console.session import workspace_of
 from revenues import services
+from revenues.admin.credits import conversion_of, credits_of
 from revenues.models import RevenueEvent, RevenueSource
 
 
@@ -133,14 +134,19 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The row, and why it was allocated as it was."""
+        """The row, what it counts in the base currency, who has credit for it, and why it was allocated as it was."""
         # rules stands above revenues, and its pages import models and tables of this application.
         from rules.admin.explanations import why_revenue
 
         row = self.get_object(request, object_id) if object_id and self.may_read(request) else None
-        why = why_revenue(row, workspace_of(request)) if row else {}
+        workspace = workspace_of(request)
+        why = why_revenue(row, workspace) if row else {}
+        worth = {**conversion_of(row, workspace), **credits_of(row, workspace)} if row else {}
         links = [{"address": "#why", "icon": "help", "label": "Why"}] if why else []
-        context = {**why, "links": links, **(extra_context or {})}
+        if "credits" in worth:
+            links.append({"address": "#credits", "icon": "share", "label": "Credit"})
+        may_write_rates = self.may_write(request)
+        context = {**why, **worth, "may_write_rates": may_write_rates, "links": links, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
 
     def get_search_results(

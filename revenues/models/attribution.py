@@ -117,7 +117,8 @@ class AttributionTask(WorkspaceModel):
     """One row: customers, refunds and sales whose credits are to be worked out anew. Appended by what changes them.
 
     Revenue of `customer_ids` between `first_at` and a lookback window after `last_at`; `event_ids` are refunds that
-    name a sale.
+    name a sale, and other revenue to be looked at again. With `last_at` alone a row is no work yet: its refunds wait
+    for their sales.
     """
 
     id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]

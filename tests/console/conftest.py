@@ -69,8 +69,10 @@ def one_of_each(actor: Actor, number: int = 1) -> None:
     """A row of every model that the console shows; the canary stands in every name."""
     closed_march(actor, number)
     exception_before_there_is_a_rule(actor, number)
-    for name in ("partners", "payees", "payee-groups", "products", "revenue-sources", "calculation-runs", "imports"):
+    configured = ("partners", "payees", "payee-groups", "products", "revenue-sources", "costs", "fx-rates")
+    for name in (*configured, "calculation-runs", "imports", "report-schedules"):
         factories.MAKERS[name](actor, number)
+    factories.report(actor, 500 + number)
     rows: Any = {"source": RevenueSource, "product": Product}
     named = {
         name: model.objects.in_workspace(actor.workspace).filter(name__contains=factories.CANARY).first()

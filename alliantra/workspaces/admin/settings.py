@@ -7,8 +7,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
+from alliantra.errors import DomainError, FieldProblem
 from alliantra.workspaces import services
 from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.admin import intelligence
+from alliantra.workspaces.admin.intelligence import IntelligenceForm
 from alliantra.workspaces.console import display
 from alliantra.workspaces.console.base import ConsoleAdmin
 from alliantra.workspaces.console.forms import ConsoleForm
@@ -16,7 +19,8 @@ from alliantra.workspaces.console.rows import RowForm, RowsField
 from alliantra.workspaces.console.session import workspace_of
 from alliantra.workspaces.console.theme import TextInput
 from alliantra.workspaces.models import Workspace
-from revenues.rollups import rebuild
+from partners.models import Cost, FxRate
+from revenues.models import RevenueEvent
 
 
 class CategoryRow(RowForm):
@@ -35,7 +39,7 @@ SETTINGS = {"categories": "product_categories", "self_approval": "self_approval"
 """Field of the form → key in the workspace's settings."""
 
 
-class WorkspaceForm(ConsoleForm):
+class WorkspaceForm(IntelligenceForm):
     """What the owner decides about a workspace."""
 
     categories = RowsField(
@@ -56,7 +60,8 @@ class WorkspaceForm(ConsoleForm):
         fields = ("name", "base_currency", "timezone")
         labels: ClassVar[dict[str, str]] = {"timezone": "Time zone"}
         help_texts: ClassVar[dict[str, str]] = {
-            "base_currency": "ISO 4217 code, used where a source or an event names none.",
+            "base_currency": "ISO 4217 code, used where a source or an event names none, and for every figure. "
+            "Stays as it is once there is revenue, a cost or an exchange rate.",
             "timezone": "Days, periods and rule windows begin and end in this zone, such as Europe/London.",
         }
 
@@ -77,11 +82,12 @@ class WorkspaceAdmin(ConsoleAdmin[Workspace]):
     resource = "settings"
     may_change = True
     form = WorkspaceForm
-    readonly_fields = ("identifier_", "slug_", "environment_", "created")
+    readonly_fields = ("identifier_", "slug_", "environment_", "created", "intelligence_")
     fieldsets = (
         (None, {"fields": ("name", "base_currency", "timezone")}),
         ("Product categories", {"fields": ("categories",)}),
         ("Closing", {"fields": ("self_approval",)}),
+        *intelligence.FIELDSETS,
         ("Identity", {"fields": ("slug_", "environment_", "identifier_", "created")}),
     )
 
@@ -94,7 +100,7 @@ class WorkspaceAdmin(ConsoleAdmin[Workspace]):
         if self.has_change_permission(request, obj):
             return self.fieldsets
         names = ("name", "base_currency", "timezone", "categories_", "slug_", "environment_", "identifier_", "created")
-        return ((None, {"fields": names}),)
+        return ((None, {"fields": names}), ("Partner intelligence", {"fields": ("intelligence_",)}))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Straight to the only row."""
@@ -102,13 +108,16 @@ class WorkspaceAdmin(ConsoleAdmin[Workspace]):
 
     def update_row(self, row: Workspace, actor: Actor, form: ConsoleForm) -> Workspace:
         """Change the workspace."""
-        changes = form.changes()
+        assert isinstance(form, WorkspaceForm)
+        changes = {name: value for name, value in form.changes().items() if name not in intelligence.NAMES}
+        if "base_currency" in changes:
+            _refuse_while_money_counts(row)
         settings = {SETTINGS[name]: changes.pop(name) for name in SETTINGS if name in changes}
+        settings |= form.settings_changes()
         if settings:
-            changes["settings"] = {**row.settings, **settings}
+            changes["settings"] = intelligence.merged(row.settings, settings)
         updated = services.update_workspace(row, actor=actor, **changes)
-        if "timezone" in changes:
-            rebuild(updated)  # its days begin at other moments now
+        intelligence.follow_up(row, updated)
         return updated
 
     @admin.display(description="workspace id")
@@ -131,7 +140,27 @@ class WorkspaceAdmin(ConsoleAdmin[Workspace]):
         """Labels."""
         return display.listing([option["label"] for option in row.category_options])
 
+    @admin.display(description="settings")
+    def intelligence_(self, row: Workspace) -> SafeString | str:
+        """Attribution, exchange rates, weights and thresholds."""
+        return display.pairs(intelligence.shown(row))
+
     @admin.display(description="created")
     def created(self, row: Workspace) -> SafeString | str:
         """When it was made."""
         return display.moment(row.created_at)
+
+
+def _refuse_while_money_counts(workspace: Workspace) -> None:
+    """Raise conflict if anything was counted in the base currency: no figure would mean what it meant before."""
+    revenue = RevenueEvent.objects.in_workspace(workspace).exclude(amount=None)
+    recorded = {
+        "revenue": revenue,
+        "costs": Cost.objects.in_workspace(workspace),
+        "exchange rates": FxRate.objects.in_workspace(workspace),
+    }
+    names = [name for name, rows in recorded.items() if rows.exists()]
+    if names:
+        listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        detail = f"The base currency cannot change any more: there are {listed} in this workspace."
+        raise DomainError("conflict", detail, errors=[FieldProblem("/base_currency", "invalid", detail)])

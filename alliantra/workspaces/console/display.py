@@ -43,6 +43,10 @@ _BADGES = {
     "revoked": "bad",
     "development": "accent",
     "demo": "accent",
+    "queued": "notice",
+    "building": "notice",
+    "paused": "plain",
+    "sent": "good",
 }
 
 
@@ -62,9 +66,34 @@ def amount(value: Decimal | None, currency: str | None) -> SafeString | str:
     return format_html('<span class="amount">{}&nbsp;<span class="currency">{}</span></span>', text, currency or "")
 
 
+def bare_amount(value: Decimal | None, currency: str) -> SafeString | str:
+    """An amount where the page says once for all of them which currency they are in."""
+    return (
+        NOTHING
+        if value is None
+        else format_html('<span class="amount">{}</span>', figures(value, MINOR_UNITS[currency]))
+    )
+
+
 def quantity(value: Decimal | int | None, unit: str = "") -> SafeString | str:
     """A number without a currency, aligned like an amount."""
     return NOTHING if value is None else format_html('<span class="amount">{}{}</span>', figures(value), unit)
+
+
+def share(value: Decimal | None, *, is_change: bool = False) -> SafeString | str:
+    """A ratio as a percentage to one decimal, the exact ratio on hover; a change says its direction by a sign."""
+    if value is None:
+        return NOTHING
+    percentage = (Decimal(value) * 100).quantize(Decimal("0.1"))
+    sign = "+" if is_change and percentage > 0 else ""
+    return format_html(
+        '<span class="amount" title="{}">{}{}&nbsp;%</span>', f"{value:f}", sign, figures(percentage + 0, 1)
+    )
+
+
+def change(value: Decimal | None) -> SafeString | str:
+    """A ratio by which something changed."""
+    return share(value, is_change=True)
 
 
 def moment(value: datetime | None) -> SafeString | str:
@@ -115,6 +144,11 @@ def page_address(row: Model) -> str:
 def link(row: Model | None, text: object = "") -> SafeString | str:
     """A row's name that leads to its page."""
     return format_html('<a class="link" href="{}">{}</a>', page_address(row), text or row) if row else NOTHING
+
+
+def beside(value: SafeString | str, note: object) -> SafeString:
+    """A value, and quietly what there is to say about it."""
+    return format_html('{} <span class="quiet">{}</span>', value, note)
 
 
 def pairs(values: Mapping[str, Any]) -> SafeString | str:

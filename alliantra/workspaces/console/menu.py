@@ -18,6 +18,8 @@ GROUPS: Sequence[tuple[str, Sequence[Entry]]] = (
         (
             ("Home", "home", "admin:index", ""),
             ("Partners", "handshake", "admin:partners_partner_changelist", "read:partners"),
+            ("Reports", "monitoring", "admin:reports_report_live", "read:reports"),
+            ("Costs", "payments", "admin:partners_cost_changelist", "read:partners"),
         ),
     ),
     (
@@ -27,6 +29,7 @@ GROUPS: Sequence[tuple[str, Sequence[Entry]]] = (
             ("Imports", "upload_file", "admin:revenues_importbatch_changelist", "read:imports"),
             ("Product mappings", "conversion_path", "admin:revenues_productmapping_changelist", "read:products"),
             ("Revenue sources", "input", "admin:revenues_revenuesource_changelist", "read:revenues"),
+            ("Exchange rates", "currency_exchange", "admin:partners_fxrate_changelist", "read:revenues"),
         ),
     ),
     (

@@ -20,6 +20,8 @@ register.filter("quantity", display.quantity)
 register.filter("pairs", display.pairs)
 register.filter("plain", display.plain)
 register.filter("badge", display.badge)
+register.filter("share", display.share)
+register.filter("change", display.change)
 register.simple_tag(display.amount, name="amount")
 register.simple_tag(display.period, name="period")
 

@@ -1,0 +1,222 @@
+"""Pages of reports: figures of now, reports that a worker made, and their files."""
+
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.utils.timezone import now
+
+from alliantra.errors import DomainError
+from alliantra.workspaces.console import display
+from alliantra.workspaces.console.base import ConsoleAdmin, refusal_text
+from alliantra.workspaces.console.filters import AfterBeforeFilter, ChoicesFilter, RelatedFilter
+from alliantra.workspaces.console.session import actor_of, allows, workspace_of
+from partners.models import Partner
+from reports import services
+from reports.admin.questions import QuestionForm, known_texts
+from reports.admin.tables import group_label, kind_label, narrowed_to, shown_table
+from reports.csv_files import csv_text, file_name
+from reports.live import live_report
+from reports.models import Report, ReportMail, ReportOrigin, ReportStatus
+
+CSV: Final = "text/csv; charset=utf-8"
+MAILS_SHOWN: Final = 50
+
+
+class MadeReports(ChangeList):
+    """Reports that were asked for, by people or schedules; without their rows, which may be many."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        """Without those that are kept for reading."""
+        rows = super().get_queryset(request, exclude_parameters)
+        return rows.exclude(origin=ReportOrigin.LIVE).defer("rows", "totals")
+
+
+@admin.register(Report)
+class ReportAdmin(ConsoleAdmin[Report]):
+    """Reports."""
+
+    resource = "reports"
+    list_display = ("title_", "status_", "origin_", "period_", "requested_by", "created")
+    list_filter = (
+        ("type", ChoicesFilter),
+        ("status", ChoicesFilter),
+        ("schedule", RelatedFilter),
+        ("created_at", AfterBeforeFilter),
+    )
+    list_select_related: ClassVar[Any] = ("schedule",)
+    list_before_template = "admin/console/reports_links.html"
+    ordering = ("-created_at", "-id")
+
+    def get_urls(self) -> list[URLPattern]:
+        """And the figures of now, the files, and the making of one."""
+        name, view = "reports_report", self.admin_site.admin_view
+        return [
+            path("live/", view(self.live_view), name=f"{name}_live"),
+            path("live/csv/", view(self.live_csv_view), name=f"{name}_live_csv"),
+            path("make/", view(self.make_view), name=f"{name}_make"),
+            path("<uuid:object_id>/csv/", view(self.csv_view), name=f"{name}_csv"),
+            *super().get_urls(),
+        ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[MadeReports]:
+        """The list without live reports."""
+        return MadeReports
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Reports that were made."""
+        return super().changelist_view(request, {"title": "Made reports", "tab": "made", **(extra_context or {})})
+
+    # -- figures of now ----------------------------------------------------------------------------
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """A report as it is at this moment."""
+        form, report = self._live(request)
+        context: dict[str, Any] = {
+            "title": "Reports",
+            "tab": "live",
+            "form": form,
+            "known": known_texts(workspace_of(request)),
+            "query": request.GET.urlencode(),
+            "sent": [(name, value) for name, value in request.GET.items() if name != "p"],
+            "may_make": self.may_write(request),
+            "may_read_rates": allows(request, "read:revenues"),
+        }
+        if report is not None:
+            context |= shown_table(report, request.GET)
+        return self.page(request, "admin/console/reports_live.html", context)
+
+    def live_csv_view(self, request: HttpRequest) -> HttpResponse:
+        """The same as a file."""
+        _, report = self._live(request)
+        if report is None:
+            return HttpResponseRedirect(f"{reverse('admin:reports_report_live')}?{request.GET.urlencode()}")
+        return self.file(report)
+
+    def _live(self, request: HttpRequest) -> tuple[QuestionForm, Report | None]:
+        """The form, and the report that it asks for; none where it is refused."""
+        if not self.may_read(request):
+            raise PermissionDenied
+        workspace, moment = workspace_of(request), now()
+        form = QuestionForm(workspace, request.GET)
+        if not form.is_valid():
+            return form, None
+        question = form.question(moment.astimezone(workspace.zone).date())
+        return form, live_report(workspace, question, period=form.period_text, now=moment)
+
+    # -- made by a worker --------------------------------------------------------------------------
+
+    def make_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the report that stands in the form."""
+        if not self.may_write(request) or not self.may_read(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form = QuestionForm(workspace_of(request), request.POST)
+        if form.is_valid():
+            try:
+                report = services.request_report(actor=actor_of(request), **form.values)
+            except DomainError as refusal:
+                messages.error(request, refusal_text(refusal))
+            else:
+                messages.success(request, "The report is being made; it will not change once it is ready.")
+                return HttpResponseRedirect(display.page_address(report))
+        kept = request.POST.copy()
+        kept.pop("csrfmiddlewaretoken", None)
+        return HttpResponseRedirect(f"{reverse('admin:reports_report_live')}?{kept.urlencode()}")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """What was asked for, how far it is, what it says, and who was sent it."""
+        if request.method == "POST":
+            raise PermissionDenied
+        report = self.readable_row(request, object_id)
+        mails = ReportMail.objects.in_workspace(workspace_of(request)).filter(report=report)
+        context = {
+            "title": str(report),
+            "original": report,
+            "report": report,
+            "is_under_way": report.status in Report.WAITING,
+            "kind": kind_label(report),
+            "group": group_label(report),
+            "filters": narrowed_to(report.filters, self._partner_name(report)),
+            "mails": [(mail, mail_badge(mail)) for mail in mails.order_by("created_at", "id")[:MAILS_SHOWN]],
+            "status": self.status_(report),
+            "links": self.links(report),
+            "history": self.history_address(request, report),
+            "may_read_rates": allows(request, "read:revenues"),
+        }
+        if report.computed_at is not None:
+            context |= shown_table(report, request.GET)
+        return self.page(request, "admin/console/report.html", context)
+
+    def links(self, report: Report) -> list[dict[str, str]]:
+        """Its file, once it is ready."""
+        if report.status != ReportStatus.READY:
+            return []
+        return [{"address": reverse("admin:reports_report_csv", args=[report.pk]), "icon": "download", "label": "CSV"}]
+
+    def csv_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """A report that is ready, as a file."""
+        report = self.readable_row(request, str(object_id))
+        if report.computed_at is None:
+            raise Http404
+        return self.file(report)
+
+    @staticmethod
+    def file(report: Report) -> HttpResponse:
+        """The very numbers of the table and of the API."""
+        headers = {"Content-Disposition": f'attachment; filename="{file_name(report, "csv")}"'}
+        return HttpResponse(csv_text(report, report.rows), content_type=CSV, headers=headers)
+
+    @staticmethod
+    def _partner_name(report: Report) -> str:
+        identity = report.filters.get("partner_id")
+        partner = Partner.objects.in_workspace(report.workspace).filter(pk=identity).first() if identity else None
+        return str(partner or "")
+
+    # -- columns of the list -----------------------------------------------------------------------
+
+    @admin.display(description="report", ordering="type")
+    def title_(self, row: Report) -> str:
+        """What it answers."""
+        return f"{kind_label(row)} by {group_label(row)}"
+
+    @admin.display(description="status", ordering="status")
+    def status_(self, row: Report) -> SafeString:
+        """How far it is."""
+        return display.badge(row.status, row.get_status_display().lower())
+
+    @admin.display(description="made")
+    def origin_(self, row: Report) -> SafeString | str:
+        """By its schedule, or because somebody asked."""
+        return display.link(row.schedule) if row.schedule else row.get_origin_display().lower()
+
+    @admin.display(description="period", ordering="first_day")
+    def period_(self, row: Report) -> str:
+        """First and last day."""
+        return display.period(row.first_day, row.last_day)
+
+    @admin.display(description="asked for", ordering="created_at")
+    def created(self, row: Report) -> SafeString | str:
+        """When it was asked for."""
+        return display.moment(row.created_at)
+
+
+def mail_badge(mail: ReportMail) -> SafeString:
+    """What became of a mail, in a word."""
+    if mail.sent_at:
+        return display.badge("sent")
+    if mail.next_attempt_at is None:
+        return display.badge("failed", "given up")
+    return display.badge("pending", "trying again" if mail.failure else "on its way")

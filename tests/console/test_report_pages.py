@@ -1,0 +1,262 @@
+"""Reports in the console: the numbers of the API and of the CSV, made reports, schedules and their mails."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils.timezone import now as current_time
+
+from alliantra.workspaces.actors import Actor
+from alliantra.workspaces.console import display
+from partners.models import Partner
+from partners.services import create_partner
+from reports.mailing import send_due
+from reports.making import make
+from reports.models import Report, ReportMail, ReportOrigin, ReportSchedule, ReportStatus
+from reports.scheduling import run_due
+from tests import factories
+from tests.console.conftest import MemberFactory
+from tests.console.intelligence import exact, four_partners, sale, today_of, words
+from tests.console.test_writes import errors, last_action
+from tests.http import ApiClient
+
+LIVE = "/admin/reports/report/live/"
+SCHEDULES = "/admin/reports/reportschedule/"
+
+
+@pytest.fixture
+def partners(actor: Actor) -> dict[str, Partner]:
+    """Ada, Bob, Cy and Dee."""
+    return four_partners(actor)
+
+
+def lines(file: Any) -> list[dict[str, str]]:
+    """Rows of a CSV."""
+    return list(csv.DictReader(io.StringIO(file.text)))
+
+
+@pytest.mark.usefixtures("partners")
+@pytest.mark.parametrize("kind", ["roi", "channel_breakdown", "partner_ranking"])
+@pytest.mark.parametrize("group", ["", "partner", "channel", "program", "region", "month"])
+def test_the_same_numbers_stand_in_page_api_and_csv(kind: str, group: str, owner: Client, api: ApiClient) -> None:
+    grouped = f"&group_by={group}" if group else ""
+    told = exact(api.get(f"/v1/reports?report_type={kind}&period=90d{grouped}"))
+    query = f"type={kind}&group_by={group}&period=90d"
+    page = owner.get(f"{LIVE}?{query}")
+    text = words(page)
+    rows = page.context["report"].rows
+    assert [{name: row[name] for name in told["rows"][0]} for row in rows] == told["rows"]
+    assert (
+        api.get(f"/v1/reports?report_type={kind}&period=90d&format=csv{grouped}").text
+        == owner.get(f"{LIVE}csv/?{query}").text
+    )
+    for row in told["rows"]:
+        assert display.figures(row["revenue"], 2) in text
+        assert display.figures(row["cost"], 2) in text
+        if row["roi"] is not None:
+            assert f"{display.figures(round(row['roi'] * 100, 1), 1)} %" in text
+    total = told["totals"]
+    sums = (display.figures(total[name], 2) for name in ("revenue", "revenue_attributed", "sales"))
+    assert re.search(rf"Total .*?{' '.join(sums)}", text)
+
+
+@pytest.mark.usefixtures("partners")
+def test_a_live_report_says_how_fresh_it_is(owner: Client) -> None:
+    text = words(owner.get(LIVE))
+    assert re.search(r"Computed \d+ \w+ \d+, \d\d:\d\d , covers everything that arrived until", text)
+    assert "allocations are not counted as costs yet" in text
+
+
+def test_reports_are_narrowed_by_what_is_chosen(owner: Client, actor: Actor, partners: dict[str, Partner]) -> None:
+    page = owner.get(f"{LIVE}?partner_id={partners['Bob'].pk}&period=30d")
+    assert [row["partner_name"] for row in page.context["report"].rows] == ["Bob"]
+    assert owner.get(f"{LIVE}?channel=shop").context["report"].rows == []
+    day = today_of(actor) - timedelta(days=40)
+    page = owner.get(LIVE, {"period": "custom", "first": str(day), "last": str(day)})
+    assert sum(row["revenue"] for row in page.context["report"].rows) == 480
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "type=forecast",
+        "type=zzz",
+        "group_by=zzz",
+        "period=custom",
+        "period=custom&first=2026-05-02&last=2026-05-01",
+        "period=zzz",
+        "partner_id=zzz",
+        "partner_id=01a1f90c-0000-7000-8000-000000000000",
+        "attribution_model=best",
+    ],
+)
+def test_a_question_that_is_none_is_shown_again(query: str, owner: Client) -> None:
+    page = owner.get(f"{LIVE}?{query}")
+    assert page.status_code == 200
+    assert page.context["form"].errors
+    assert owner.get(f"{LIVE}csv/?{query}").status_code == 302
+    assert not Report.objects.exists()
+
+
+def test_a_report_is_never_narrowed_to_another_workspaces_partner(owner: Client, rival: Actor) -> None:
+    other = create_partner(actor=rival, name="Canary")
+    page = owner.get(f"{LIVE}?partner_id={other.pk}")
+    assert "partner_id" in page.context["form"].errors
+    assert "Canary" not in page.text
+
+
+def test_a_big_report_is_shown_in_pages(owner: Client, actor: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.admin.tables.ROWS_SHOWN", 2)
+    four_partners(actor)
+    page = owner.get(f"{LIVE}?type=partner_ranking&period=90d")
+    assert len(page.context["rows"]) == 2
+    assert [link.address for link in page.context["pages"]][1] == "?type=partner_ranking&period=90d&p=2#rows"
+    assert "3 rows" in words(page)
+
+
+# -- made reports ----------------------------------------------------------------------------------
+
+
+def test_a_report_is_made_and_keeps_its_numbers(owner: Client, actor: Actor, partners: dict[str, Partner]) -> None:
+    asked = {
+        "type": "partner_ranking",
+        "group_by": "",
+        "period": "30d",
+        "attribution_model": "linear",
+        "channel": "web",
+    }
+    answer = owner.post("/admin/reports/report/make/", asked)
+    report = Report.objects.get()
+    assert answer["Location"] == reverse("admin:reports_report_change", args=[report.pk])
+    assert (report.type, report.group_by, report.attribution_model) == ("partner_ranking", "partner", "linear")
+    assert (report.filters, last_action(actor)) == ({"channel": "web"}, ("report.requested", "member"))
+    page = owner.get(answer["Location"])
+    assert 'http-equiv="refresh"' in page.text
+    assert owner.get(reverse("admin:reports_report_csv", args=[report.pk])).status_code == 404
+    make(report.pk)
+    sale(actor, 900, 1, partner_id=str(partners["Ada"].pk))
+    text = words(owner.get(answer["Location"]))
+    assert "Channel web" in text
+    assert "Ada Active 100.00 100.00" in text
+    file = lines(owner.get(reverse("admin:reports_report_csv", args=[report.pk])))
+    assert [row["partner_name"] for row in file] == ["Bob", "Cy", "Ada"]
+    assert "Partner Ranking by partner ready" in words(owner.get("/admin/reports/report/"))
+
+
+def test_live_reports_are_not_in_the_list_of_made_ones(owner: Client, actor: Actor) -> None:
+    owner.get(LIVE)
+    assert Report.objects.get().origin == ReportOrigin.LIVE
+    assert owner.get("/admin/reports/report/").context["cl"].result_count == 0
+    factories.report(actor)
+    assert owner.get("/admin/reports/report/").context["cl"].result_count == 1
+
+
+def test_a_report_that_failed_says_why(owner: Client, actor: Actor) -> None:
+    report = factories.report(actor)
+    Report.objects.filter(pk=report).update(status=ReportStatus.FAILED, failure="Broken", computed_at=None)
+    text = words(owner.get(reverse("admin:reports_report_change", args=[report])))
+    assert "It could not be made: Broken" in text
+
+
+def test_a_question_that_cannot_be_made_leads_back(owner: Client) -> None:
+    answer = owner.post("/admin/reports/report/make/", {"type": "zzz", "period": "7d"})
+    assert answer["Location"] == f"{LIVE}?type=zzz&period=7d"
+    assert owner.get("/admin/reports/report/make/").status_code == 405
+
+
+def test_who_may_only_read_makes_nothing(member: MemberFactory, actor: Actor) -> None:
+    viewer = member("viewer")
+    assert "Make a report" not in words(viewer.get(LIVE))
+    assert viewer.post("/admin/reports/report/make/", {}).status_code == 403
+    schedule = factories.report_schedule(actor)
+    for command in ("run", "pause", "delete"):
+        assert viewer.post(reverse("admin:reports_reportschedule_command", args=[schedule, command])).status_code == 403
+    assert "Run now" in words(member("partner_manager").get(f"{SCHEDULES}{schedule}/change/"))
+
+
+# -- schedules -------------------------------------------------------------------------------------
+
+
+def schedule_values(**values: Any) -> dict[str, Any]:
+    """Form values of a schedule."""
+    told = {"name": "Mondays", "type": "roi", "group_by": "", "period": "7d", "attribution_model": "last_touch"}
+    when = {"cron": "0 7 * * MON", "timezone": "Asia/Tokyo", "recipients": "a@acme.example\nb@acme.example"}
+    return {**told, **when, "format": "csv", "partner": "", "channel": "", "program": "", "region": "", **values}
+
+
+def test_a_schedule_is_added_changed_paused_and_deleted(owner: Client, actor: Actor) -> None:
+    partner = create_partner(actor=actor, name="Ada")
+    answer = owner.post(f"{SCHEDULES}add/", schedule_values(partner=str(partner.pk), channel="web"))
+    schedule = ReportSchedule.objects.get()
+    page = reverse("admin:reports_reportschedule_change", args=[schedule.pk])
+    assert answer["Location"] == page
+    assert schedule.filters == {"partner_id": str(partner.pk), "channel": "web"}
+    assert (schedule.group_by, schedule.recipients) == ("partner", ["a@acme.example", "b@acme.example"])
+    text = words(owner.get(page))
+    assert re.search(r"Next Mon \d+ \w+ \d+, 07:00 Asia/Tokyo \d+ \w+ \d+, \d\d:00 in the workspace's zone", text)
+    assert "Partner Ada" in text
+    settings = f"{SCHEDULES}{schedule.pk}/settings/"
+    assert f'value="{partner.pk}" selected' in owner.get(settings).text
+    assert owner.post(settings, schedule_values(name="Tuesdays", cron="0 7 * * TUE"))["Location"] == page
+    schedule.refresh_from_db()
+    assert (schedule.name, schedule.filters, last_action(actor)[0]) == ("Tuesdays", {}, "report_schedule.updated")
+    for command, active in (("pause", False), ("resume", True)):
+        owner.post(reverse("admin:reports_reportschedule_command", args=[schedule.pk, command]))
+        schedule.refresh_from_db()
+        assert (schedule.is_active, schedule.next_run_at is not None) == (active, active)
+    answer = owner.post(reverse("admin:reports_reportschedule_command", args=[schedule.pk, "delete"]))
+    assert (answer["Location"], ReportSchedule.objects.count()) == (SCHEDULES, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"cron": "every monday"}, "cron"),
+        ({"cron": "0 0 31 2 *"}, "cron"),
+        ({"timezone": "Mars/Base"}, "timezone"),
+        ({"recipients": "nobody"}, "recipients"),
+        ({"recipients": "a@acme.example, A@acme.example"}, "recipients"),
+        ({"type": "forecast"}, "type"),
+        ({"period": "zzz"}, "period"),
+        ({"partner": "01a1f90c-0000-7000-8000-000000000000"}, "partner"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_an_impossible_schedule_is_refused_at_its_field(values: dict[str, str], field: str, owner: Client) -> None:
+    assert errors(owner.post(f"{SCHEDULES}add/", schedule_values(**values))).keys() == {field}
+    assert not ReportSchedule.objects.exists()
+
+
+def test_a_schedule_shows_what_it_made_and_what_became_of_its_mails(owner: Client, mailoutbox: list[Any]) -> None:
+    owner.post(f"{SCHEDULES}add/", schedule_values())
+    schedule = ReportSchedule.objects.get()
+    owner.post(reverse("admin:reports_reportschedule_command", args=[schedule.pk, "run"]))
+    report = Report.objects.get()
+    make(report.pk)
+    page = f"{SCHEDULES}{schedule.pk}/change/"
+    assert "a@acme.example on its way b@acme.example on its way" in words(owner.get(page))
+    send_due(now=current_time())
+    assert len(mailoutbox) == 2
+    ReportMail.objects.filter(recipient="b@acme.example").update(sent_at=None, failure="Refused", attempts=8)
+    assert "a@acme.example sent b@acme.example given up" in words(owner.get(page))
+    text = words(owner.get(reverse("admin:reports_report_change", args=[report.pk])))
+    assert "b@acme.example given up 8 – – Refused" in text
+    assert run_due(now=current_time() + timedelta(days=8)) == 1
+    assert "by hand" in words(owner.get(page))
+    assert "queued" in words(owner.get(page))
+
+
+def test_a_schedule_with_days_of_its_own_keeps_them(owner: Client, actor: Actor) -> None:
+    schedule = ReportSchedule.objects.get(pk=factories.report_schedule(actor))
+    ReportSchedule.objects.update(period="2026-05-01,2026-05-31")
+    settings = f"{SCHEDULES}{schedule.pk}/settings/"
+    assert "2026-05-01,2026-05-31" in owner.get(settings).text
+    values = schedule_values(period="2026-05-01,2026-05-31", name="May")
+    assert owner.post(settings, values).status_code == 302
+    schedule.refresh_from_db()
+    assert (schedule.name, schedule.period) == ("May", "2026-05-01,2026-05-31")
