@@ -22,16 +22,16 @@ FILTERS: Final = ("partner_id", "channel", "program", "region")
 FIGURES: Final = (
     "revenue",
     "revenue_attributed",
+    "cost",
+    "roi",
+    "growth",
     "sales",
     "refunds",
+    "refund_rate",
     "conversions",
     "registrations",
     "events",
     "unconverted_events",
-    "cost",
-    "roi",
-    "growth",
-    "refund_rate",
 )
 _COUNTS: Final = {"conversions", "registrations", "events", "unconverted"}
 _GROUP_COLUMNS: Final[Mapping[str, Sequence[str]]] = {

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -53,6 +54,8 @@ class WorkspaceViewSet(GenericViewSet):
         """Authenticate, permit, count; then refuse unknown parameters; then look for a stored answer."""
         super().initial(request, *args, **kwargs)
         request._request.actor = request.user  # type: ignore[attr-defined]
+        if self.action is None:
+            raise MethodNotAllowed(request.method or "")
         refuse_strangers(request, self.known_parameters())
         if request.method == "POST":
             self.idempotent_call = idempotency.begin(request, self.workspace, self.raw_body(request))

@@ -1,7 +1,6 @@
 """What deliveries look like over HTTP, and what they are filtered by."""
 
 import re
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,9 +11,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from alliantra.api import fields
-from alliantra.api.filters import StrictFilterSet, UpdatedSinceFilter
+from alliantra.api.filters import StrictFilterSet, TimeFilter, UpdatedSinceFilter
 from alliantra.api.serializers import StrictSerializer
-from alliantra.errors import FIELD_CODES
 from webhooks.event_types import EventType
 from webhooks.models import Delivery, DeliveryStatus
 from webhooks.queue import document_of
@@ -96,22 +94,6 @@ class RecoveredSerializer(serializers.Serializer[Any]):
     recovered = serializers.IntegerField(help_text="Messages that are now on their way.")
 
 
-class _MomentFormField(forms.Field):
-    def to_python(self, value: Any) -> datetime | None:
-        if value in self.empty_values:
-            return None
-        try:
-            return fields.parse_time(value)
-        except ValueError as error:
-            raise ValidationError(FIELD_CODES[str(error)]) from error
-
-
-class MomentFilter(django_filters.Filter):
-    """A time with its offset."""
-
-    field_class = _MomentFormField
-
-
 class _MessageFormField(forms.Field):
     def to_python(self, value: Any) -> UUID | None:
         if value in self.empty_values:
@@ -135,5 +117,5 @@ class DeliveryFilter(StrictFilterSet):
     status = django_filters.ChoiceFilter(choices=DeliveryStatus.choices)
     event_type = django_filters.ChoiceFilter(field_name="message__event_type", choices=EventType.choices)
     message_id = MessageFilter(field_name="message_id")
-    since = MomentFilter(field_name="created_at", lookup_expr="gte")
+    since = TimeFilter(field_name="created_at", lookup_expr="gte")
     updated_since = UpdatedSinceFilter()
