@@ -61,7 +61,7 @@ def test_the_same_numbers_stand_in_page_api_and_csv(kind: str, group: str, owner
         if row["roi"] is not None:
             assert f"{display.figures(round(row['roi'] * 100, 1), 1)} %" in text
     total = told["totals"]
-    sums = (display.figures(total[name], 2) for name in ("revenue", "revenue_attributed", "sales"))
+    sums = (display.figures(total[name], 2) for name in ("revenue", "revenue_attributed", "cost"))
     assert re.search(rf"Total .*?{' '.join(sums)}", text)
 
 

@@ -96,7 +96,7 @@ def test_csv_has_the_numbers_of_json_digit_by_digit(
 
 def test_the_csv_of_nothing_has_its_header(api: ApiClient) -> None:
     file = api.get("/v1/reports?format=csv&group_by=month").content.decode()
-    assert file.startswith("month,revenue,revenue_attributed,sales,refunds,")
+    assert file.startswith("month,revenue,revenue_attributed,cost,roi,growth,")
     assert file.endswith(",updated_at\r\n")
     totals = read(api)["totals"]
     assert totals["revenue"] == totals["events"] == 0
