@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from heapq import merge
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -31,6 +31,13 @@ CROSS JOIN LATERAL (
       AND occurred_at >= %(first)s::timestamptz AND occurred_at < %(end)s::timestamptz
     ORDER BY occurred_at DESC, id DESC LIMIT %(count)s
 ) AS event
+"""
+_SETTLED: Final = """
+SELECT least(clock_timestamp(), (
+    SELECT min(activity.xact_start) FROM pg_locks AS held JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+    WHERE held.locktype = 'relation' AND held.relation = 'revenues_revenueevent'::regclass
+      AND held.mode = 'RowExclusiveLock' AND held.pid <> pg_backend_pid()
+      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
 """
 _NOTHING: Final = Decimal(0)
 _ALL: Final = Decimal(1)
@@ -119,7 +126,8 @@ class CreditedEvent:
 class EventLog:
     """A list of events: `rows`, in NEWEST order or BY_CHANGE, between two moments where they are given.
 
-    With a partner: its own, and revenue of others in which it holds credit under the model. Any page costs the same.
+    With `changed_before` only what changed before that moment. With a partner: its own, and revenue of others in which
+    it holds credit under the model. Any page costs the same.
     """
 
     rows: QuerySet[Any]
@@ -128,10 +136,13 @@ class EventLog:
     end_at: datetime | None = None
     partner: Partner | None = None
     attribution_model: str = AttributionModel.LAST_TOUCH
+    changed_before: datetime | None = None
 
     def after(self, position: Position | None, limit: int) -> list[RevenueEvent]:
         """The first `limit` events beyond a position."""
         rows = self._between(self.rows, "occurred_at")
+        if self.changed_before is not None:
+            rows = rows.filter(updated_at__lt=self.changed_before)
         if self.partner is None:
             found = self._positions(rows, self.order, position, limit)
         else:
@@ -168,6 +179,17 @@ class EventLog:
         if self.first_at is not None:
             rows = rows.filter(**{f"{column}__gte": self.first_at})
         return rows if self.end_at is None else rows.filter(**{f"{column}__lt": self.end_at})
+
+
+def settled_until() -> datetime:
+    """A moment before which no event can any more turn up as changed, whoever is still writing.
+
+    Whatever writes into the ledger takes the table's lock and only then the time that it writes into `updated_at`,
+    and keeps the lock until it commits. So nothing that is not committed yet is older than the transactions that hold
+    the lock now; and nothing that begins later is older than now.
+    """
+    [[moment]] = run(_SETTLED, [])
+    return cast("datetime", moment)
 
 
 def events_of(workspace: Workspace) -> QuerySet[Any]:

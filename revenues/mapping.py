@@ -27,7 +27,7 @@ _REMAP: Final = """
 WITH wanted AS (
     {wanted}
 ), moved AS (
-    UPDATE revenues_revenueevent AS event SET product_id = wanted.new_product_id, updated_at = now()
+    UPDATE revenues_revenueevent AS event SET product_id = wanted.new_product_id, updated_at = clock_timestamp()
     FROM wanted
     WHERE event.id = wanted.id AND wanted.old_product_id IS DISTINCT FROM wanted.new_product_id
     RETURNING event.*, wanted.old_product_id

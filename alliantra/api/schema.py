@@ -148,6 +148,8 @@ class SurfaceSchema(AutoSchema):
         return [{"apiKey": []}]
 
     def _noun(self) -> str:
+        if getattr(self.view, "noun", ""):
+            return str(self.view.noun)
         parts = [part for part in self.path.split("/") if part and not part.startswith("{")]
         collection = next(part for part in parts if part not in {"api", "v1"})
         return collection.replace("-", "_")

@@ -37,6 +37,8 @@ class WorkspaceViewSet(GenericViewSet):
     resource: ClassVar[str]
     permissions: ClassVar[Mapping[str, str]] = {}
     """Action → permission, where it is not read or write of `resource`."""
+    noun: ClassVar[str] = ""
+    """What the records are called in the documents, where the path alone does not say."""
     paging: ClassVar[PageNumbers | Cursors] = PageNumbers()
     filterset_class: ClassVar[type[StrictFilterSet] | None] = None
     query_parameters: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

@@ -178,6 +178,7 @@ class PartnerImportViews(ReadViews):
     Each 500 are in place as soon as they count as processed. A record that is refused leaves the others alone.
     """
 
+    noun = "partner_imports"
     model = PartnerImport
     resource = "partners"
     serializer_class = PartnerImportSerializer
@@ -201,6 +202,7 @@ class PartnerImportViews(ReadViews):
 class PartnerImportProblemViews(WorkspaceViewSet):
     """Records that an import refused, in the order in which they were sent."""
 
+    noun = "partner_imports"
     model = PartnerImport
     resource = "partners"
     serializer_class = PartnerImportProblemSerializer

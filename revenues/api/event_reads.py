@@ -27,7 +27,7 @@ from revenues import event_reads
 from revenues.api.events import EventBatchSerializer, EventSerializer, EventViews, documented
 from revenues.api.revenues import TextOrNull
 from revenues.attribution import catch_up_for_read
-from revenues.event_reads import BY_CHANGE, NEWEST, EventLog
+from revenues.event_reads import BY_CHANGE, NEWEST, EventLog, settled_until
 from revenues.models import ATTRIBUTION_MODELS, AttributionModel, EventType, RevenueEvent, RevenueType
 
 PATH: Final = "path"
@@ -222,13 +222,15 @@ class CreditedEventViews(WorkspaceViewSet):
 
     def _log(self, rows: QuerySet[Any], partner: Partner | None) -> EventLog:
         first_at, end_at = self._bounds()
+        is_pull = "updated_since" in self.request.query_params
         return EventLog(
             self.filterset_class(self.request.query_params, rows, request=self.request).qs,
-            BY_CHANGE if "updated_since" in self.request.query_params else NEWEST,
+            BY_CHANGE if is_pull else NEWEST,
             first_at,
             end_at,
             partner,
             self.attribution_model,
+            settled_until() if is_pull else None,
         )
 
     def _bounds(self) -> tuple[datetime | None, datetime | None]:
@@ -284,8 +286,8 @@ class EventLogViews(CreditedEventViews, EventViews):
     def list(self, request: Request) -> Response:
         """A page of events, the newest first; with `updated_since` in the order in which they changed.
 
-        To pull what is new, ask from a few minutes before the last pull: what was being written then may have been
-        committed since.
+        To pull what is new, ask since the last `updated_at` that you have: nothing older turns up later. What is being
+        written while you ask comes with the next pull.
         """
         return self.event_page(self.get_queryset())
 

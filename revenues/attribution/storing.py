@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.utils.timezone import now
 
 from alliantra.statements import run
 from alliantra.workspaces.models import Workspace
@@ -32,7 +31,7 @@ _FORGET: Final = "DELETE FROM revenues_touchpoint WHERE workspace_id = %s AND ev
 _COPY: Final = f"COPY revenues_touchpoint ({_COLUMNS}, event_occurred_at, workspace_id) FROM STDIN"
 # Rows are locked in the order of their ids, as everywhere.
 _TOUCHED: Final = """
-UPDATE revenues_revenueevent SET updated_at = %s
+UPDATE revenues_revenueevent SET updated_at = clock_timestamp()
 WHERE workspace_id = %s
   AND id IN (SELECT id FROM revenues_revenueevent WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE)
 """
@@ -86,7 +85,7 @@ def replace(
         changes.count(event, wanted[event.id], sign=1)
     with connection.cursor() as cursor:
         cursor.execute(_FORGET, [workspace.pk, [identity for identity in ids if identity in stored]])
-        cursor.execute(_TOUCHED, [now(), workspace.pk, ids])
+        cursor.execute(_TOUCHED, [workspace.pk, ids])
         with cursor.copy(_COPY) as copy:
             for event in changed:
                 for position, line in enumerate(wanted[event.id], 1):

@@ -50,7 +50,7 @@ _ARRAYS: Final = ", ".join(
 _INSERTED: Final = f"""
 WITH inserted AS (
     INSERT INTO revenues_revenueevent (workspace_id, created_at, updated_at, import_batch_id, {_NAMES}, metadata)
-    SELECT %(workspace)s::uuid, %(now)s::timestamptz, %(now)s::timestamptz, %(import_batch)s::uuid, {_VALUES},
+    SELECT %(workspace)s::uuid, %(now)s::timestamptz, clock_timestamp(), %(import_batch)s::uuid, {_VALUES},
            arrived.metadata
     FROM ROWS FROM (unnest({_ARRAYS}), jsonb_array_elements(%(metadata)s::jsonb)) WITH ORDINALITY
          AS arrived ({_NAMES}, metadata, position)
