@@ -9,13 +9,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils.timezone import now as current_time
 
 from alliantra.errors import DomainError, FieldProblem
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.work import ATTEMPTS_LIMIT, LeaseLost, claim, renew, settle
+from alliantra.workspaces.work import LeaseLost, attempt, attempt_all, renew, settle
 from partners.import_files import Read
 from partners.models import PartnerImport, PartnerImportPart, PartnerImportProblem, PartnerImportStatus
 from partners.upserts import CREATED, UNCHANGED, UPDATED, Landed, Outcome, import_partners
@@ -31,28 +31,12 @@ def work_on(batch_id: UUID) -> None:
 
     A database that goes away leaves it waiting; anything else that goes wrong makes it `failed`, with the reason.
     """
-    batch = claim(PartnerImport, batch_id, status=PartnerImportStatus.IMPORTING)
-    if batch is None:
-        return
-    try:
-        if batch.attempts > ATTEMPTS_LIMIT:
-            _fail(batch, f"Given up after {ATTEMPTS_LIMIT} attempts that ended without a result.")
-        else:
-            run(batch)
-    except LeaseLost:
-        log.warning("partner_import.lease_lost", batch=str(batch.pk))
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("partner_import.failed", batch=str(batch.pk))
-        _fail(batch, f"Internal error ({type(error).__name__}); the log has the details.")
+    attempt(PartnerImport, batch_id, run, _fail, status=PartnerImportStatus.IMPORTING)
 
 
 def sweep() -> None:
-    """Work on every import that waits: whoever should have been woken was not, or died."""
-    due = PartnerImport.objects.due(current_time())
-    for batch_id in due.order_by("created_at").values_list("pk", flat=True):
-        work_on(batch_id)
+    """Work on every import that waits."""
+    attempt_all(PartnerImport, work_on)
 
 
 def run(batch: PartnerImport) -> None:

@@ -4,11 +4,11 @@ from contextlib import suppress
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils.timezone import now
 
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.work import ATTEMPTS_LIMIT, LeaseLost, claim, renew, settle
+from alliantra.workspaces.work import LeaseLost, attempt, attempt_all, renew, settle
 from reports.computing import computed, question_of
 from reports.models import Report, ReportMail, ReportStatus
 from webhooks.event_types import EventType
@@ -23,27 +23,12 @@ def make(report_id: UUID) -> None:
     What an attempt writes becomes visible in one commit, or never: rows, announcement and mails. A database that
     goes away leaves the report waiting; anything else that goes wrong makes it `failed`, with the reason.
     """
-    report = claim(Report, report_id, status=ReportStatus.BUILDING)
-    if report is None:
-        return
-    if report.attempts > ATTEMPTS_LIMIT:
-        _fail(report, f"Given up after {ATTEMPTS_LIMIT} attempts that ended without a result.")
-        return
-    try:
-        _attempt(report)
-    except LeaseLost:
-        log.warning("report.lease_lost", report_id=str(report.pk))
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("report.failed", report_id=str(report.pk))
-        _fail(report, f"Internal error ({type(error).__name__}); the log has the details.")
+    attempt(Report, report_id, _attempt, _fail, status=ReportStatus.BUILDING)
 
 
 def sweep() -> None:
-    """Make every report that waits: whoever should have been woken was not, or died."""
-    for report_id in Report.objects.due(now()).order_by("created_at").values_list("pk", flat=True):
-        make(report_id)
+    """Make every report that waits."""
+    attempt_all(Report, make)
 
 
 @transaction.atomic

@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils.timezone import now
 
 from alliantra.money import CONTEXT
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.work import ATTEMPTS_LIMIT, LeaseLost, claim, settle
+from alliantra.workspaces.work import LeaseLost, attempt, attempt_all, settle
 from rules.compilation import Pinned, pinned_now
 from rules.engine.allocation import SumMismatch
 from rules.engine.digest import RunDigest
@@ -35,29 +35,19 @@ def calculate(run_id: UUID) -> None:
     lease that lapses; a database that goes away leaves the run waiting. Anything else that goes
     wrong makes the run `failed`, with the reason.
     """
-    run = claim(CalculationRun, run_id, rows_done=0)
-    if run is None:
-        return
-    if run.attempts > ATTEMPTS_LIMIT:
-        _fail(run, f"Given up after {ATTEMPTS_LIMIT} attempts that ended without a result.")
-        return
-    try:
-        _attempt(run)
-    except LeaseLost:
-        log.warning("run.lease_lost", run_id=str(run.pk))
-    except (OperationalError, InterfaceError):
-        raise
-    except SumMismatch as error:
-        _fail(run, str(error))
-    except Exception as error:
-        log.exception("run.failed", run_id=str(run.pk))
-        _fail(run, f"Internal error ({type(error).__name__}); the log has the details.")
+    attempt(CalculationRun, run_id, _calculate, _fail, rows_done=0)
 
 
 def sweep() -> None:
-    """Calculate every run that waits: whoever should have been woken was not, or died."""
-    for run_id in CalculationRun.objects.due(now()).order_by("created_at").values_list("pk", flat=True):
-        calculate(run_id)
+    """Calculate every run that waits."""
+    attempt_all(CalculationRun, calculate)
+
+
+def _calculate(run: CalculationRun) -> None:
+    try:
+        _attempt(run)
+    except SumMismatch as error:
+        _fail(run, str(error))
 
 
 def _attempt(run: CalculationRun) -> None:

@@ -1,14 +1,18 @@
 """Work is a row: it waits in a table, is claimed by one worker under a lease, and outlives any worker that dies."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import models, transaction
+import structlog
+from django.db import InterfaceError, OperationalError, models, transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
 from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
+
+log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 """After this long without a sign of life, a worker counts as dead."""
@@ -88,3 +92,34 @@ def settle(row: LeasedWork, **values: Any) -> None:
     """Write the end of an attempt and let the row go. Raises LeaseLost if it is no longer ours."""
     if held(row).update(**values, lease=None, leased_until=None, updated_at=now()) != 1:
         raise LeaseLost
+
+
+def attempt(
+    model: type[Work], identity: UUID, act: Callable[[Work], None], fail: Callable[[Work, str], None], **anew: Any
+) -> None:
+    """Claim a row that waits, as `claim` does, and act on it; nothing, if it waits for nothing.
+
+    A database that goes away leaves the row waiting. Anything else that goes wrong, or too many workers that died of
+    it, fails it, with the reason.
+    """
+    row = claim(model, identity, **anew)
+    if row is None:
+        return
+    if row.attempts > ATTEMPTS_LIMIT:
+        fail(row, f"Given up after {ATTEMPTS_LIMIT} attempts that ended without a result.")
+        return
+    try:
+        act(row)
+    except LeaseLost:
+        log.warning("work.lease_lost", work=model._meta.label, id=str(row.pk))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("work.failed", work=model._meta.label, id=str(row.pk))
+        fail(row, f"Internal error ({type(error).__name__}); the log has the details.")
+
+
+def attempt_all(model: type[LeasedWork], work_on: Callable[[UUID], None]) -> None:
+    """Work on every row that waits, the oldest first: whoever should have been woken was not, or died."""
+    for identity in model._default_manager.due(now()).order_by("created_at").values_list("pk", flat=True):
+        work_on(identity)

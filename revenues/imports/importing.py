@@ -8,13 +8,13 @@ from typing import IO
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils.timezone import now as current_time
 
 from alliantra.errors import DomainError
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.work import ATTEMPTS_LIMIT, LeaseLost, claim, renew, settle
+from alliantra.workspaces.work import attempt, attempt_all, renew, settle
 from revenues.imports import analysis
 from revenues.imports.catalogue import TEMPLATES
 from revenues.imports.conversion import Converter
@@ -33,33 +33,22 @@ def work_on(batch_id: UUID) -> None:
     A database that goes away leaves the import waiting; anything else that goes wrong makes it
     `failed`, with the reason.
     """
-    batch = claim(ImportBatch, batch_id)
-    if batch is None:
-        return
-    if batch.attempts > ATTEMPTS_LIMIT:
-        analysis.fail(batch, f"Given up after {ATTEMPTS_LIMIT} attempts that ended without a result.")
-        return
+    attempt(ImportBatch, batch_id, _attempt, analysis.fail)
+
+
+def sweep() -> None:
+    """Work on every import that waits."""
+    attempt_all(ImportBatch, work_on)
+
+
+def _attempt(batch: ImportBatch) -> None:
     try:
         if batch.status == ImportStatus.ANALYSING:
             analysis.analyse(batch)
         else:
             run(batch)
-    except LeaseLost:
-        log.warning("import.lease_lost", batch=str(batch.pk))
-    except (OperationalError, InterfaceError):
-        raise
     except (UnreadableTable, DomainError) as error:
         analysis.fail(batch, analysis.reason_of(error))
-    except Exception as error:
-        log.exception("import.failed", batch=str(batch.pk))
-        analysis.fail(batch, f"Internal error ({type(error).__name__}); the log has the details.")
-
-
-def sweep() -> None:
-    """Work on every import that waits: whoever should have been woken was not, or died."""
-    due = ImportBatch.objects.due(current_time())
-    for batch_id in due.order_by("created_at").values_list("pk", flat=True):
-        work_on(batch_id)
 
 
 def run(batch: ImportBatch) -> None:
