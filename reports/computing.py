@@ -9,6 +9,7 @@ from reports.building import Question, build
 from reports.models import Report
 from revenues.attribution import catch_up_for_read
 from revenues.figures import figures_stamp
+from revenues.models import AttributionModel
 
 SHAPE: Final = 1
 """Counts up when rows or totals are made another way: what was stored the old way is stale then."""
@@ -29,7 +30,8 @@ def question_of(report: Report) -> Question:
 def computed(workspace: Workspace, question: Question, *, now: datetime) -> dict[str, Any]:
     """Columns of a report that answers the question at this moment."""
     # Credits first: working them out changes the stamp, which is then that of the figures that are read.
-    catch_up_for_read(workspace)
+    if question.model != AttributionModel.LAST_TOUCH:
+        catch_up_for_read(workspace)
     stamp = stamp_of(workspace, now)
     answer = build(workspace, question, now=now)
     return {

@@ -125,9 +125,11 @@ def figures_by(
     """Figures of each group that has any, days in the workspace's zone, both inclusive; one query.
 
     `dimension` is partner (keys: ids, None for rows without), channel, program, region (texts, "" for none), month
-    (its first day) or total (the key None). Credits of what was just posted are worked out first.
+    (its first day) or total (the key None). Credits of what was just posted are worked out first, but for last touch:
+    there they only concern events without a partner, and follow within seconds.
     """
-    catch_up_for_read(workspace)
+    if model != AttributionModel.LAST_TOUCH:
+        catch_up_for_read(workspace)
     previous = _months_before(first, last) if dimension == "month" else _days_before(first, last)
     conditions = {
         "partner_id = ANY(%(partner_ids)s)": filters.partner_ids is not None,
