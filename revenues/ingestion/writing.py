@@ -82,13 +82,17 @@ _ON_CONFLICT: Final = "ON CONFLICT (workspace_id, source_id, external_id) DO NOT
 
 @cache
 def _insertion(*, is_new: bool, is_foreign: bool, is_traced: bool) -> str:
-    """The statement, with only as much in it as the rows ask for."""
-    return _INSERTED.format(
+    """The statement, with only as much in it as the rows ask for.
+
+    Without white space between its lines: psycopg forgets how it read statements of more than 4,096 characters.
+    """
+    statement = _INSERTED.format(
         on_conflict="" if is_new else _ON_CONFLICT,
         sums=_SUMS if is_foreign else "",
         delta=CONVERTED_DELTA_INSERT if is_foreign else DELTA_INSERT,
         further=(_WAITING if is_foreign else "") + (_TRACED if is_traced else ""),
     )
+    return " ".join(statement.split())
 
 
 # Two writers of the same keys insert them in the same order, so that neither waits for the other in a circle.
