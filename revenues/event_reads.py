@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from heapq import merge
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -31,13 +31,6 @@ CROSS JOIN LATERAL (
       AND occurred_at >= %(first)s::timestamptz AND occurred_at < %(end)s::timestamptz
     ORDER BY occurred_at DESC, id DESC LIMIT %(count)s
 ) AS event
-"""
-_SETTLED: Final = """
-SELECT least(clock_timestamp(), (
-    SELECT min(activity.xact_start) FROM pg_locks AS held JOIN pg_stat_activity AS activity ON activity.pid = held.pid
-    WHERE held.locktype = 'relation' AND held.relation = 'revenues_revenueevent'::regclass
-      AND held.mode = 'RowExclusiveLock' AND held.pid <> pg_backend_pid()
-      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
 """
 _NOTHING: Final = Decimal(0)
 _ALL: Final = Decimal(1)
@@ -179,17 +172,6 @@ class EventLog:
         if self.first_at is not None:
             rows = rows.filter(**{f"{column}__gte": self.first_at})
         return rows if self.end_at is None else rows.filter(**{f"{column}__lt": self.end_at})
-
-
-def settled_until() -> datetime:
-    """A moment before which no event can any more turn up as changed, whoever is still writing.
-
-    Whatever writes into the ledger takes the table's lock and only then the time that it writes into `updated_at`,
-    and keeps the lock until it commits. So nothing that is not committed yet is older than the transactions that hold
-    the lock now; and nothing that begins later is older than now.
-    """
-    [[moment]] = run(_SETTLED, [])
-    return cast("datetime", moment)
 
 
 def events_of(workspace: Workspace) -> QuerySet[Any]:

@@ -14,6 +14,7 @@ from django.db.models import F, QuerySet
 from rest_framework.request import Request
 
 from alliantra.api.authentication import acting
+from alliantra.commits import settled_until
 from alliantra.errors import DomainError
 from alliantra.keysets import beyond
 
@@ -149,17 +150,22 @@ class Cursors:
 
 
 class ChangeCursors(Cursors):
-    """Cursors over a list that can also be pulled by `updated_since`, which then comes in the order of its changes."""
+    """Cursors over a list that can also be pulled by `updated_since`, which then comes in the order of its changes.
+
+    A pull never passes what somebody is still writing: it comes with a later one.
+    """
 
     def __init__(self, *order: str, changes: tuple[str, ...] = ("updated_at", "id")) -> None:
         """`order` without `updated_since`, `changes` with it, each as for Cursors."""
         super().__init__(*order)
         self._changes = Cursors(*changes)
+        self._changed_at = changes[0]
 
     def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
         """The rows after the cursor, in the order that fits the request."""
         if "updated_since" in request.query_params:
-            return self._changes.paginate(rows, request, total)
+            until = settled_until(rows.model._meta.db_table)
+            return self._changes.paginate(rows.filter(**{f"{self._changed_at}__lt": until}), request, total)
         return super().paginate(rows, request, total)
 
 

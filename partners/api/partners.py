@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from alliantra.api import fields
 from alliantra.api.filters import SearchFilter, StrictFilterSet, TextFilter, UpdatedSinceFilter
-from alliantra.api.pagination import Cursors
+from alliantra.api.pagination import ChangeCursors
 from alliantra.api.periods import PERIOD_SCHEMA
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import ConfigurationViews
@@ -97,7 +97,7 @@ class PartnerViews(ConfigurationViews):
         "currency": "GBP",
         "revenue": 1250.5,
     }
-    paging = Cursors("updated_at", "id")
+    paging = ChangeCursors()
     query_parameters = {
         "period": PERIOD_SCHEMA,
         "sort": {"type": "string", "enum": list(SORTS), "default": SORTS[0]},

@@ -20,6 +20,7 @@ from alliantra.api.filters import ReferenceFilter, StrictFilterSet, TextFilter, 
 from alliantra.api.pagination import Cursors, Page, whole_number
 from alliantra.api.periods import PERIOD_SCHEMA, parse_period
 from alliantra.api.viewsets import WorkspaceViewSet
+from alliantra.commits import settled_until
 from alliantra.errors import DomainError
 from alliantra.money import MINOR_UNITS
 from partners.models import Partner
@@ -27,7 +28,7 @@ from revenues import event_reads
 from revenues.api.events import EventBatchSerializer, EventSerializer, EventViews, documented
 from revenues.api.revenues import TextOrNull
 from revenues.attribution import catch_up_for_read
-from revenues.event_reads import BY_CHANGE, NEWEST, EventLog, settled_until
+from revenues.event_reads import BY_CHANGE, NEWEST, EventLog
 from revenues.models import ATTRIBUTION_MODELS, AttributionModel, EventType, RevenueEvent, RevenueType
 
 PATH: Final = "path"
@@ -230,7 +231,7 @@ class CreditedEventViews(WorkspaceViewSet):
             end_at,
             partner,
             self.attribution_model,
-            settled_until() if is_pull else None,
+            settled_until(RevenueEvent._meta.db_table) if is_pull else None,
         )
 
     def _bounds(self) -> tuple[datetime | None, datetime | None]:

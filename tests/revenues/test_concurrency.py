@@ -1,19 +1,22 @@
 """Many at once: the same batch from many clients, and products that are made while rows arrive."""
 
 import random
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from alliantra.commits import settled_until
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.services import create_workspace
 from partners.services import create_partner
 from revenues import rollups
+from revenues.event_reads import BY_CHANGE, EventLog, events_of
 from revenues.ingestion.records import EventRecord
 from revenues.ingestion.services import Landed, ingest_events
 from revenues.models import RevenueEvent
@@ -108,3 +111,29 @@ def test_no_row_stays_unmapped_when_its_product_is_made_meanwhile(acting: Actor)
 def test_a_workspace_starts_with_its_source(acting: Actor) -> None:
     workspace = Workspace.objects.get(pk=acting.workspace.pk)
     assert created(ingest_events(workspace, actor=acting, records=records(["x"]), now=NOW)) == 1
+
+
+def test_a_pull_of_changes_never_passes_what_is_not_committed_yet(acting: Actor) -> None:
+    def pull(since: datetime) -> list[RevenueEvent]:
+        rows = events_of(acting.workspace).filter(updated_at__gte=since)
+        return EventLog(rows, BY_CHANGE, changed_before=settled_until("revenues_revenueevent")).after(None, 100)
+
+    written, may_commit = threading.Event(), threading.Event()
+
+    def write_slowly() -> None:
+        with transaction.atomic():
+            ingest_events(acting.workspace, actor=acting, records=records(["slow"]), now=NOW)
+            written.set()
+            may_commit.wait(30)
+        connection.close()
+
+    writer = threading.Thread(target=write_slowly)
+    ingest_events(acting.workspace, actor=acting, records=records(["first"]), now=NOW)
+    writer.start()
+    written.wait(30)
+    ingest_events(acting.workspace, actor=acting, records=records(["quick"]), now=NOW)
+    [first] = pull(NOW)
+    assert first.external_id == "first"
+    may_commit.set()
+    writer.join()
+    assert [row.external_id for row in pull(first.updated_at)] == ["first", "slow", "quick"]

@@ -1,0 +1,25 @@
+"""Up to when everything that changed in a table is committed, so that who pulls changes passes nothing by."""
+
+from datetime import datetime
+from typing import Final, cast
+
+from alliantra.statements import run
+
+_SETTLED: Final = """
+SELECT least(clock_timestamp(), (
+    SELECT min(activity.xact_start) FROM pg_locks AS held JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+    WHERE held.locktype = 'relation' AND held.relation = %s::regclass AND held.mode = 'RowExclusiveLock'
+      AND held.pid <> pg_backend_pid()
+      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
+"""
+
+
+def settled_until(table: str) -> datetime:
+    """A moment before which nothing of the table can turn up as changed any more, whoever is still writing into it.
+
+    Who writes holds the table's lock until the commit. Where the time of a change is taken under that lock, as
+    the ledger's is, nothing uncommitted is older than the transactions that hold it now, and nothing that begins
+    later is older than now. Where it is taken a moment before, only that moment is left uncovered.
+    """
+    [[moment]] = run(_SETTLED, [table])
+    return cast("datetime", moment)
