@@ -89,6 +89,20 @@ CROSS JOIN LATERAL (
 ) AS event
 ORDER BY span.place, event.occurred_at, event.id LIMIT %(limit)s
 """  # noqa: S608 - built of our own names
+_LOYAL: Final = """
+SELECT wanted.customer_id FROM unnest(%(customers)s::text[]) AS wanted (customer_id)
+CROSS JOIN LATERAL (
+    SELECT partner_id FROM revenues_revenueevent
+    WHERE workspace_id = %(workspace)s AND customer_id = wanted.customer_id AND customer_id <> ''
+    ORDER BY occurred_at LIMIT 1
+) AS one
+LEFT JOIN LATERAL (
+    SELECT true AS is_there FROM revenues_revenueevent
+    WHERE workspace_id = %(workspace)s AND customer_id = wanted.customer_id AND customer_id <> ''
+      AND (partner_id IS DISTINCT FROM one.partner_id OR original_external_id <> '') LIMIT 1
+) AS another ON true
+WHERE one.partner_id IS NOT NULL AND another.is_there IS NULL
+"""
 _BY_ID: Final = f"""
 SELECT {_REVENUE}
 FROM unnest(%(ids)s::uuid[]) AS wanted (id)
@@ -146,6 +160,15 @@ def revenue_in(workspace: Workspace, spans: Sequence[Span], *, limit: int) -> li
     columns: Any = zip(*spans, strict=True) if spans else ((), (), ())
     customers, firsts, lasts = map(list, columns)
     return _read(_IN_SPANS, workspace, customers=customers, firsts=firsts, lasts=lasts, limit=limit)
+
+
+def loyal_customers(workspace: Workspace, customers: Sequence[str]) -> list[str]:
+    """Those of the customers all of whose events are of one partner, who therefore has all credit for them.
+
+    None of their events has a path, nor ever had one: the ledger only grows. Who refunds a sale by name is not among
+    them; refunds that came before their sales are found by those who look for sales.
+    """
+    return [name for (name,) in run(_LOYAL, {"workspace": workspace.pk, "customers": list(customers)})]
 
 
 def revenue_by_id(workspace: Workspace, ids: Collection[UUID]) -> list[Revenue]:

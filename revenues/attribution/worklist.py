@@ -18,7 +18,16 @@ from django.db.models import Q
 from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
-from revenues.attribution.reading import ALWAYS, Revenue, Span, ids_at, revenue_by_id, revenue_in, sales_of
+from revenues.attribution.reading import (
+    ALWAYS,
+    Revenue,
+    Span,
+    ids_at,
+    loyal_customers,
+    revenue_by_id,
+    revenue_in,
+    sales_of,
+)
 from revenues.attribution.rollups import ATTRIBUTION_LOCK
 from revenues.attribution.working import Left, lookback, work_out
 from revenues.models import AttributionTask
@@ -190,6 +199,8 @@ def _take(workspace: Workspace, work: _Work, limit: int) -> int:
                 rest = [customers[len(chosen) :], event_ids[len(listed) :]]
                 cursor.execute(_SHORTEN, [*rest, workspace.pk, identity])
         cursor.execute(_FINISH, [workspace.pk, finished])
+    for customer in loyal_customers(workspace, list(work.periods)):
+        del work.periods[customer]
     return len(tasks)
 
 

@@ -301,15 +301,15 @@ def check_reports(client: httpx.Client, lines: Sequence[Line]) -> None:
     for month in by_month:
         first = date.fromisoformat(f"{month}-01")
         period = f"{first},{first + timedelta(days=monthrange(first.year, first.month)[1] - 1)}"
-        expected = {country: amount for (of, country), amount in by_country.items() if of == month}
+        expected = {country: amount for (of, country), amount in by_country.items() if of == month and amount}
         assert reported(client, "region", period) == expected
 
 
 def reported(client: httpx.Client, group_by: str, period: str) -> dict[str, Decimal]:
-    """Revenue of each row of a report, the same in both formats."""
+    """Revenue of each row of a report that has any, the same in both formats."""
     query = f"/v1/reports?report_type=channel_breakdown&group_by={group_by}&period={period}"
     rows = send(client, "GET", query, None)["data"]["rows"]
-    answered = {row[group_by]: Decimal(row["revenue"]) for row in rows}
+    answered = {row[group_by]: Decimal(row["revenue"]) for row in rows if row["revenue"]}
     written = csv.DictReader(io.StringIO(client.get(f"{query}&format=csv").text))
-    assert {row[group_by]: Decimal(row["revenue"]) for row in written} == answered
+    assert {row[group_by]: Decimal(row["revenue"]) for row in written if Decimal(row["revenue"])} == answered
     return answered
