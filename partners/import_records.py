@@ -64,6 +64,8 @@ def _text(value: Any, *, longest: int, may_be_blank: bool) -> str:
         _refuse("blank")
     if len(text) > longest:
         _refuse("too_long", f"At most {longest} characters.")
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        _refuse("unprintable")
     return text
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from django.utils.timezone import now as current_time
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rest_framework import serializers
 
@@ -208,6 +208,8 @@ def seen_by_an_import(record: dict[str, Any]) -> dict[str, Any] | set[tuple[str,
         return {(problem.pointer, problem.code) for problem in error.errors}
 
 
+@example({"id": None, "external_id": "\x00"})
+@example({"external_id": "a", "name": "\ud800"})
 @given(st.dictionaries(st.sampled_from(FIELDS), VALUE))
 def test_an_import_reads_a_record_as_the_api_reads_a_partner(record: dict[str, Any]) -> None:
     assert seen_by_an_import(record) == seen_by_the_api(record)
