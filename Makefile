@@ -46,8 +46,8 @@ COMPILER = $(shell command -v uv >/dev/null && echo "uv pip compile --universal 
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" CUSTOM_COMPILE_COMMAND="make lock" $(COMPILER) pyproject.toml --quiet --generate-hashes \
 	--no-emit-index-url --no-emit-find-links $(ARGS)
 
-soak: .venv/.dev ## Run the reliability tests in their full form
-	@SOAK=1 $(MAKE) --no-print-directory test ARGS="-m reliability -n0 -s"
+soak: .venv/.dev ## Run what kills processes and the longest properties in their full form
+	@SOAK=1 $(MAKE) --no-print-directory test ARGS='-m "reliability or soak" -n0 -s'
 
 lock: ## Lock the dependencies by hash: ARGS=--upgrade for newer ones
 	@$(COMPILE) -o requirements/base.txt

@@ -11,9 +11,11 @@ from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.permissions import ALL
 from alliantra.workspaces.services import create_workspace, issue_api_key
 from tests.http import ApiClient
+from tests.soak import IS_SOAK
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile("repeatable", parent=settings.get_profile("untimed"), derandomize=True)
+settings.load_profile("untimed" if IS_SOAK else "repeatable")
 
 ClientFactory = Callable[..., ApiClient]
 

@@ -7,32 +7,32 @@ import sys
 from pathlib import Path
 
 from tests.fuzzing import partner_records, payout_records
-from tests.journeys.server import TREE, Installation, installation
+from tests.journeys.server import TREE, Installation
 
 FOLDER = Path(__file__).parent
 SURFACES = ("v1", "api/v1")
 
 
 def fuzz(
-    folder: Path, *, surface: str, examples: int, seed: int, path: str = "", capture: bool = False
+    running: Installation, *, surface: str, examples: int, seed: int, path: str = "", capture: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Start an installation in `folder`, put records into it, and let Schemathesis at one of its surfaces."""
-    with installation(folder) as running:
-        key, ids = prepared(running, surface)
-        command = [
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
-            *("run", f"{running.url}/{surface}/openapi.json", "-H", f"Authorization: Bearer {key}"),
-            *("--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
-            *("--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--generation-database", "none"),
-            *(("--include-path-regex", path) if path else ()),
-        ]
-        environment = {
-            **os.environ,
-            "SCHEMATHESIS_HOOKS": "tests.fuzzing.hooks",
-            "PYTHONPATH": str(TREE),
-            "FUZZ_IDS": json.dumps(ids),
-        }
-        return subprocess.run(command, cwd=folder, env=environment, check=False, text=True, capture_output=capture)
+    """Put records into an installation, and let Schemathesis at one of its surfaces."""
+    key, ids = prepared(running, surface)
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
+        *("run", f"{running.url}/{surface}/openapi.json", "-H", f"Authorization: Bearer {key}"),
+        *("--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
+        *("--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--generation-database", "none"),
+        *(("--include-path-regex", path) if path else ()),
+    ]
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.fuzzing.hooks",
+        "PYTHONPATH": str(TREE),
+        "FUZZ_IDS": json.dumps(ids),
+    }
+    folder = running.environment["DATA_DIR"]
+    return subprocess.run(command, cwd=folder, env=environment, check=False, text=True, capture_output=capture)
 
 
 def prepared(running: Installation, surface: str) -> tuple[str, dict[str, list[str]]]:

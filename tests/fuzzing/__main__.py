@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzzing import SURFACES, fuzz
+from tests.journeys.server import installation
 
 
 def main() -> int:
@@ -15,16 +16,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--path", default="", help="Only operations whose path matches this regular expression.")
     parser.add_argument("--surface", choices=SURFACES, help="Only this one.")
-    arguments = parser.parse_args()
-    return max(
-        _fuzzed(surface, examples=arguments.examples, seed=arguments.seed, path=arguments.path)
-        for surface in ([arguments.surface] if arguments.surface else SURFACES)
-    )
-
-
-def _fuzzed(surface: str, *, examples: int, seed: int, path: str) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        return fuzz(Path(folder), surface=surface, examples=examples, seed=seed, path=path).returncode
+    given = parser.parse_args()
+    surfaces = [given.surface] if given.surface else SURFACES
+    with tempfile.TemporaryDirectory() as folder, installation(Path(folder)) as running:
+        return max(
+            fuzz(running, surface=each, examples=given.examples, seed=given.seed, path=given.path).returncode
+            for each in surfaces
+        )
 
 
 if __name__ == "__main__":

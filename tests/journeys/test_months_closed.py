@@ -1,9 +1,13 @@
-"""Six months of a real shop closed one by one, tiers and refunds of locked sales included, to the penny."""
+"""Six months of a real shop closed one by one, tiers and refunds of locked sales included, to the penny.
+
+In `make test` the lines of every other customer; `make soak` takes them all.
+"""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 import httpx
 import pytest
@@ -20,8 +24,13 @@ from tests.journeys.test_online_retail import (
     post_lines,
     send,
 )
+from tests.soak import IS_SOAK
 
-pytestmark = [pytest.mark.journey, pytest.mark.skipif(not FILE.exists(), reason=f"{FILE.name} is not on this machine")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.soak,
+    pytest.mark.skipif(not FILE.exists(), reason=f"{FILE.name} is not on this machine"),
+]
 
 RUNS = "/api/v1/calculation-runs"
 MONTHS = [
@@ -46,9 +55,9 @@ def clients(running: Installation) -> Iterator[Sequence[httpx.Client]]:
 
 def test_six_months_closed_one_by_one_come_to_what_all_lines_come_to(clients: Sequence[httpx.Client]) -> None:
     finance, reviewer = clients
-    lines = [line for line in read_lines() if line.amount]
+    lines = [line for line in read_lines() if line.amount and (IS_SOAK or is_of_every_other(line))]
     sales = linked(lines)
-    assert len(sales) > 2_000
+    assert len(sales) > 1_000
     set_up(finance)
     may = [line for line in lines if f"{line.occurred_at:%Y-%m}" == "2011-05"]
     post(finance, [line for line in lines if f"{line.occurred_at:%Y-%m}" != "2011-05"], sales)
@@ -56,7 +65,7 @@ def test_six_months_closed_one_by_one_come_to_what_all_lines_come_to(clients: Se
     locked_refunds = [
         line for line in lines if line.external_id in sales and month_of(sales[line.external_id]) != month_of(line)
     ]
-    assert len(locked_refunds) > 500
+    assert len(locked_refunds) > 250
     post(finance, may, sales)
     last = close(finance, reviewer, MONTHS[-1])
     owed = Owed(finance.get("/api/v1/revenue-sources").json()["data"][0]["id"]).settle(lines, sales)
@@ -69,6 +78,11 @@ def test_six_months_closed_one_by_one_come_to_what_all_lines_come_to(clients: Se
         assert (now["digest"], now["status"]) == (run["digest"], "locked"), month
         assert finance.get(f"{RUNS}/{run['id']}/verification").json()["data"]["holds"], month
     pay(finance, last)
+
+
+def is_of_every_other(line: Line) -> bool:
+    """Whether a line is of every other customer; of those without one, every other line."""
+    return crc32((line.customer or line.external_id).encode()) % 2 == 0
 
 
 def set_up(client: httpx.Client) -> None:

@@ -1,6 +1,5 @@
 """Told over HTTP to tell a sink, with Redis as it should be, emptied, and away: every message arrives, signed."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -11,10 +10,11 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.journeys.server import Installation, installation
+from tests.soak import IS_SOAK
 from tests.webhooks.sinks import Sink, sink
 
 pytestmark = [pytest.mark.journey, pytest.mark.reliability]
-ABSENT_SECONDS = 60 if os.environ.get("SOAK") == "1" else 8
+ABSENT_SECONDS = 60 if IS_SOAK else 8
 
 
 @pytest.fixture(scope="module")

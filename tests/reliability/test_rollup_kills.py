@@ -22,8 +22,8 @@ from revenues.attribution import rollups as credit_rollups
 from revenues.models import Conversion, CreditRollup, RevenueEvent, RevenueRollup, Touchpoint
 from revenues.rollups import Deviation
 from tests.concurrency import database_url
+from tests.soak import IS_SOAK
 
-IS_SOAK = os.environ.get("SOAK") == "1"
 KILLS, SECONDS_BETWEEN = (60, 2.0) if IS_SOAK else (4, 0.5)
 WRITERS = 3
 PRELUDE = """
@@ -95,15 +95,19 @@ class Crowd:
         self._workspace = workspace
         self._started = 0
         self._running = [self._start(program) for program in PROGRAMS]
+        for process in self._running:
+            self._wait(process)
 
     def _start(self, program: str) -> subprocess.Popen[str]:
         self._started += 1
         command = [sys.executable, "-c", PRELUDE + program, str(self._workspace.pk), str(self._started)]
         environment = {**os.environ, "DATABASE_URL": database_url()}
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def _wait(process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        return process
 
     def kill_one(self, place: int) -> None:
         """Kill a process in the middle of what it does, and start another."""
@@ -112,6 +116,7 @@ class Crowd:
         process.send_signal(signal.SIGKILL)
         self._end(process)
         self._running[place] = self._start(PROGRAMS[place])
+        self._wait(self._running[place])
 
     def end(self) -> None:
         """Kill all that is left."""

@@ -24,10 +24,10 @@ import pytest
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from tests.concurrency import database_url
+from tests.soak import IS_SOAK
 from webhooks import services
 from webhooks.models import Attempt, Delivery, DeliveryStatus, Message
 
-IS_SOAK = os.environ.get("SOAK") == "1"
 MESSAGES, SENDER_KILLS, PRODUCER_KILLS = (11_200, 20, 5) if IS_SOAK else (300, 4, 2)
 SENDERS, PRODUCERS = 2, 2
 FAILING = 0.3

@@ -24,7 +24,7 @@ from tests.rules.factories import NOON, calculated, event, payee, post, rule, so
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 6, 20, 10, tzinfo=UTC)
-ROWS = 3_000
+ROWS = 1_000
 WORKER = """
 import sys, django
 django.setup()

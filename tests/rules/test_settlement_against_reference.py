@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
@@ -18,8 +19,11 @@ from tests.rules.settlement_loader import (
     plain_line,
 )
 from tests.rules.settlement_reference import Book, History
+from tests.soak import IS_SOAK
 
-FULLY = settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+pytestmark = pytest.mark.soak
+
+FULLY = settings(max_examples=2_000 if IS_SOAK else 500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,8 +33,11 @@ from tests.rules.settlement_cases import (
 )
 from tests.rules.settlement_loader import Calculation, Locked
 from tests.rules.settlement_reference import Book
+from tests.soak import IS_SOAK
 
-FULLY = settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+pytestmark = pytest.mark.soak
+
+FULLY = settings(max_examples=2_000 if IS_SOAK else 500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BY_REVENUE = st.sampled_from([tiering for tiering in EVERY_TIERING if tiering.measure is TierMeasure.REVENUE])
 EVERYTHING = PlainRule("all", 0)
 SETTLED = st.sets(st.sampled_from([f"id{number}" for number in range(9)]), max_size=1)
