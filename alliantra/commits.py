@@ -17,9 +17,9 @@ SELECT least(clock_timestamp(), (
 def settled_until(table: str) -> datetime:
     """A moment before which nothing of the table can turn up as changed any more, whoever is still writing into it.
 
-    Who writes holds the table's lock until the commit. Where the time of a change is taken under that lock, as
-    the ledger's is, nothing uncommitted is older than the transactions that hold it now, and nothing that begins
-    later is older than now. Where it is taken a moment before, only that moment is left uncovered.
+    Who writes holds the table's lock until the commit, and takes the time of a change from the database's clock while
+    holding it: by a trigger where the column is a ChangeTimeField, in the statement with the ledger. So nothing
+    uncommitted is older than the transactions that hold the lock now, and nothing that begins later is older than now.
     """
     [[moment]] = run(_SETTLED, [table])
     return cast("datetime", moment)

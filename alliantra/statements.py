@@ -39,9 +39,12 @@ def _counted(raw: Any) -> Iterator[None]:
 
 
 def insert(row: models.Model) -> None:
-    """Save a new row. Defaults are those of the instance; there are no signals."""
+    """Save a new row. Defaults are those of the instance, but for what the database sets; there are no signals."""
     fields = row._meta.concrete_fields
-    run(_insertion(type(row)), [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    for stored in run(_insertion(type(row)), values):
+        for field, value in zip(row._meta.db_returning_fields, stored, strict=True):
+            setattr(row, field.attname, value)
     row._state.adding = False
 
 
@@ -61,7 +64,9 @@ def find_with(model: type[Row], companion: str, *, column: str, value: Any) -> R
 def _insertion(model: type[models.Model]) -> str:
     names = ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
     values = ", ".join("%s" for _ in model._meta.concrete_fields)
-    return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({values})'  # noqa: S608 - our own names
+    returned = ", ".join(f'"{field.column}"' for field in model._meta.db_returning_fields)
+    statement = f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({values})'  # noqa: S608 - our own names
+    return f"{statement} RETURNING {returned}" if returned else statement
 
 
 @cache

@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.timezone import now as current_time
 
 from alliantra.errors import DomainError, Invalid
 from alliantra.workspaces import audit
@@ -135,11 +134,7 @@ class _Changes:
 
     def write(self, actor: Actor) -> None:
         """Save the rows, and an entry for each change."""
-        moment = current_time()
-        for row in self.rows.values():
-            row.updated_at = moment
         if self.rows:
-            columns = [*sorted(self.columns), "updated_at"]
-            Partner.objects.bulk_update(list(self.rows.values()), columns, batch_size=_WRITTEN_AT_ONCE)
+            Partner.objects.bulk_update(self.rows.values(), sorted(self.columns), batch_size=_WRITTEN_AT_ONCE)
         audit.record_many(actor, "partner.created", self.created)
         audit.record_many(actor, "partner.updated", self.updated)

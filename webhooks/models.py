@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from alliantra.change_times import ChangeTimeField
 from alliantra.encrypted_fields import EncryptedTextField
 from alliantra.fields import ExactJSONField
 from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
@@ -52,6 +53,7 @@ class Endpoint(WorkspaceModel):
     previous_secret = EncryptedTextField(null=True, blank=True)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    updated_at = ChangeTimeField(auto_now=True)
 
     objects = EndpointQuerySet.as_manager()  # type: ignore[misc]
 
@@ -118,6 +120,7 @@ class Delivery(WorkspaceModel):
     last_status_code = models.PositiveIntegerField(null=True)
     last_error = models.CharField(max_length=20, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True, editable=False)
+    updated_at = ChangeTimeField(auto_now=True)
 
     class Meta:
         verbose_name_plural = "deliveries"

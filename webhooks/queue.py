@@ -58,11 +58,10 @@ CONCLUDE: Final = """
 UPDATE webhooks_delivery AS delivery
 SET attempts = ended.attempts, status = ended.status, next_attempt_at = ended.next_attempt_at, lease = ended.lease,
     leased_until = ended.leased_until, last_status_code = ended.last_status_code, last_error = ended.last_error,
-    delivered_at = ended.delivered_at, updated_at = ended.updated_at
+    delivered_at = ended.delivered_at, updated_at = clock_timestamp()
 FROM unnest(%s::uuid[], %s::integer[], %s::text[], %s::timestamptz[], %s::uuid[], %s::timestamptz[], %s::integer[],
-            %s::text[], %s::timestamptz[], %s::timestamptz[])
-     AS ended(id, attempts, status, next_attempt_at, lease, leased_until, last_status_code, last_error, delivered_at,
-              updated_at)
+            %s::text[], %s::timestamptz[])
+     AS ended(id, attempts, status, next_attempt_at, lease, leased_until, last_status_code, last_error, delivered_at)
 WHERE delivery.id = ended.id
 """
 CONCLUDED: Final = (
@@ -75,7 +74,6 @@ CONCLUDED: Final = (
     "last_status_code",
     "last_error",
     "delivered_at",
-    "updated_at",
 )
 
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -197,7 +195,7 @@ def _conclude(row: Delivery, each: Ended, chance: Random) -> None:
     """Delivered, to be tried again, or given up."""
     answer, moment = each.answer, now()
     row.lease = row.leased_until = None
-    row.last_status_code, row.last_error, row.updated_at = answer.status, answer.error, moment
+    row.last_status_code, row.last_error = answer.status, answer.error
     if answer.is_success:
         row.status, row.delivered_at, row.next_attempt_at = DeliveryStatus.DELIVERED.value, moment, None
         return

@@ -14,6 +14,7 @@ from django.db.models import F, QuerySet
 from rest_framework.request import Request
 
 from alliantra.api.authentication import acting
+from alliantra.change_times import ChangeTimeField
 from alliantra.commits import settled_until
 from alliantra.errors import DomainError
 from alliantra.keysets import beyond
@@ -152,7 +153,8 @@ class Cursors:
 class ChangeCursors(Cursors):
     """Cursors over a list that can also be pulled by `updated_since`, which then comes in the order of its changes.
 
-    A pull never passes what somebody is still writing: it comes with a later one.
+    A pull never passes what somebody is still writing: it comes with a later one. The column that a list is pulled by
+    is a ChangeTimeField, or the moment of a change could lie before a pull that was made earlier.
     """
 
     def __init__(self, *order: str, changes: tuple[str, ...] = ("updated_at", "id")) -> None:
@@ -164,9 +166,13 @@ class ChangeCursors(Cursors):
     def paginate(self, rows: QuerySet[Any], request: Request, total: int | None = None) -> Page:
         """The rows after the cursor, in the order that fits the request."""
         if "updated_since" in request.query_params:
-            until = settled_until(rows.model._meta.db_table)
-            return self._changes.paginate(rows.filter(**{f"{self._changed_at}__lt": until}), request, total)
+            return self._changes.paginate(self.settled(rows), request, total)
         return super().paginate(rows, request, total)
+
+    def settled(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Without rows that changed so lately that others of that time may still be uncommitted."""
+        assert isinstance(rows.model._meta.get_field(self._changed_at), ChangeTimeField), rows.model
+        return rows.filter(**{f"{self._changed_at}__lt": settled_until(rows.model._meta.db_table)})
 
 
 def _rank(value: Decimal | None, identity: UUID) -> tuple[bool, Decimal, UUID]:

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.timezone import now as current_time
 
+from alliantra.change_times import ChangeTimeField, TimedModel, TimedQuerySet
 from alliantra.fields import CurrencyField, uuid7
 from alliantra.workspaces.permissions import ROLES, unknown
 
@@ -125,7 +126,7 @@ class Workspace(models.Model):
         return datetime(day.year, day.month, day.day, tzinfo=self.zone)
 
 
-class WorkspaceQuerySet(models.QuerySet[Any]):
+class WorkspaceQuerySet(TimedQuerySet):
     """Reads that start at a workspace."""
 
     def in_workspace(self, workspace: Workspace) -> Self:
@@ -133,7 +134,7 @@ class WorkspaceQuerySet(models.QuerySet[Any]):
         return self.filter(workspace=workspace)
 
 
-class WorkspaceModel(models.Model):
+class WorkspaceModel(TimedModel):
     """Base of every tenant table. Every constraint and index of a subclass begins with `workspace`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -248,6 +249,7 @@ class ApiKey(WorkspaceModel):
 class AuditEntry(WorkspaceModel):
     """One row: one change, by whom, from where, before and after. Append-only by trigger."""
 
+    created_at = ChangeTimeField(default=current_time, editable=False)
     updated_at = None  # type: ignore[assignment]
     actor_kind = models.CharField(max_length=12)
     actor_id = models.UUIDField(null=True)

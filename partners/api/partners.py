@@ -111,8 +111,10 @@ class PartnerViews(ConfigurationViews):
         With `updated_since` and without `sort`, those that changed since then, in the order of their changes.
         """
         rows = self.filterset_class(request.query_params, self.get_queryset(), request=request).qs
-        if "updated_since" in request.query_params and "sort" not in request.query_params:
-            return self.listed(rows)
+        if "updated_since" in request.query_params:
+            if "sort" not in request.query_params:
+                return self.listed(rows)
+            rows = self.paging.settled(rows)
         ranked = self.performances.ranked(list(rows.values_list("pk", flat=True)))
         ids, page = self.paging.paginate_ranked(ranked, request)
         found = {partner.pk: partner for partner in rows.filter(pk__in=ids)}

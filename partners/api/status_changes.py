@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from alliantra.api import fields
 from alliantra.api.filters import StrictFilterSet, UpdatedSinceFilter
-from alliantra.api.pagination import Cursors
+from alliantra.api.pagination import ChangeCursors
 from alliantra.api.serializers import StrictSerializer
 from alliantra.api.viewsets import WorkspaceViewSet
 from partners.models import Partner, PartnerStatus
@@ -109,7 +109,7 @@ class StatusChangeViews(WorkspaceViewSet):
     resource = "partners"
     serializer_class = StatusChangeSerializer
     filterset_class = StatusChangeFilter
-    paging = Cursors("-created_at", "-id")
+    paging = ChangeCursors("-created_at", "-id", changes=("created_at", "id"))
     paged_actions = ("status_changes",)
     example = {"previous_status": "active", "status": "at_risk", "evidence": EVIDENCE_EXAMPLE}
 
@@ -119,6 +119,6 @@ class StatusChangeViews(WorkspaceViewSet):
 
     @extend_schema(responses=StatusChangeSerializer(many=True))
     def status_changes(self, request: Request, id: UUID) -> Response:  # noqa: A002
-        """A page of a partner's changes of status, the newest first."""
+        """A page of a partner's changes of status, the newest first; with `updated_since` the oldest."""
         rows: Any = self.get_object().status_changes.filter(workspace=self.workspace)
         return self.listed(StatusChangeFilter(request.query_params, rows, request=request).qs)

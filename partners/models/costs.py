@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from alliantra.change_times import ChangeTimeField
 from alliantra.fields import CurrencyField, ExactJSONField, MoneyField, SumField
 from alliantra.workspaces.models import WorkspaceModel
 from partners.models.partners import Partner
@@ -20,6 +21,7 @@ class FxRate(WorkspaceModel):
     to_currency = CurrencyField()
     on = models.DateField()
     rate = models.DecimalField(max_digits=20, decimal_places=10)
+    updated_at = ChangeTimeField(auto_now=True)
 
     class Meta:
         verbose_name = "exchange rate"
@@ -64,6 +66,7 @@ class Cost(WorkspaceModel):
     rate = models.DecimalField(max_digits=20, decimal_places=10, editable=False)
     rate_on = models.DateField(null=True, editable=False)
     base_amount = MoneyField(editable=False)
+    updated_at = ChangeTimeField(auto_now=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from alliantra.change_times import ChangeTimeField
 from alliantra.fields import ExactJSONField
 from alliantra.workspaces.models import WorkspaceModel
 from alliantra.workspaces.work import LeasedWork
@@ -37,6 +38,7 @@ class PartnerImport(LeasedWork):
     failed = models.PositiveIntegerField(default=0)
     failure = models.CharField(max_length=500, blank=True)
     finished_at = models.DateTimeField(null=True)
+    updated_at = ChangeTimeField(auto_now=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = []

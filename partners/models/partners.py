@@ -4,7 +4,9 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.timezone import now as current_time
 
+from alliantra.change_times import ChangeTimeField
 from alliantra.fields import ExactJSONField
 from alliantra.workspaces.models import WorkspaceModel, WorkspaceQuerySet
 
@@ -51,6 +53,7 @@ class Partner(WorkspaceModel):
     region = models.CharField(max_length=100, blank=True)
     website = models.CharField(max_length=300, blank=True)
     metadata = ExactJSONField(default=dict, blank=True)
+    updated_at = ChangeTimeField(auto_now=True)
 
     objects = PartnerQuerySet.as_manager()  # type: ignore[misc]
 
@@ -134,6 +137,7 @@ class StatusEvaluation(WorkspaceModel):
 class StatusChange(WorkspaceModel):
     """One row: one change of a partner's health status, with its evidence. Append-only, by trigger."""
 
+    created_at = ChangeTimeField(default=current_time, editable=False)
     updated_at = None  # type: ignore[assignment]
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, db_index=False, related_name="status_changes")
     day = models.DateField()

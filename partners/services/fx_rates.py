@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from django.db import transaction
-from django.utils.timezone import now as current_time
 
 from alliantra.workspaces import audit
 from alliantra.workspaces.actors import Actor
@@ -102,11 +101,8 @@ def _recorded(workspace: Workspace, rows: dict[Key, FxRate], values: RateValues)
 
 
 def _write(created: Sequence[FxRate], changed: Sequence[FxRate]) -> None:
-    moment = current_time()
-    for row in changed:
-        row.updated_at = moment
     FxRate.objects.bulk_create(created, batch_size=_WRITTEN_AT_ONCE)
-    FxRate.objects.bulk_update(changed, ["rate", "updated_at"], batch_size=_WRITTEN_AT_ONCE)
+    FxRate.objects.bulk_update(changed, ["rate"], batch_size=_WRITTEN_AT_ONCE)
 
 
 def _summary(recorded: Sequence[Recorded], created: Sequence[FxRate], changed: Sequence[FxRate]) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from alliantra.change_times import ChangeTimeField
 from alliantra.fields import ExactJSONField
 from alliantra.workspaces.models import WorkspaceModel, validate_timezone
 from reports.models.reports import ReportFormat, ReportGroup, ReportType
@@ -32,6 +33,7 @@ class ReportSchedule(WorkspaceModel):
     is_active = models.BooleanField(default=True)
     next_run_at = models.DateTimeField(null=True, blank=True)
     last_run_at = models.DateTimeField(null=True, blank=True)
+    updated_at = ChangeTimeField(auto_now=True)
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [

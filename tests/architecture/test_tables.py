@@ -4,6 +4,7 @@ import pytest
 from django.apps import apps
 from django.db import connection, models
 
+from alliantra.change_times import ChangeTimeField
 from alliantra.workspaces.models import WorkspaceModel
 
 OURS = {"alliantra", "workspaces", "partners", "revenues", "rules", "reports"}
@@ -57,3 +58,27 @@ def test_append_only_tables_have_their_triggers(table: str) -> None:
             [table],
         )
         assert cursor.fetchone() == (True, True)
+
+
+BEFORE_EACH_ROW, INSERT, UPDATE = 1 + 2, 4, 16
+"""Bits of pg_trigger.tgtype."""
+
+
+@pytest.mark.django_db
+def test_change_times_are_set_by_triggers_and_nothing_else_is() -> None:
+    expected = {
+        (model._meta.db_table, field.column, BEFORE_EACH_ROW + INSERT + (UPDATE if field.auto_now else 0))
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, ChangeTimeField)
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgrelid::regclass::text, encode(tgargs, 'escape'), tgtype::int, ARRAY(SELECT attname::text "
+            "FROM pg_attribute WHERE attrelid = tgrelid AND attnum = ANY (tgattr)), tgenabled::text, tgqual IS NULL "
+            "FROM pg_trigger WHERE tgfoid = 'alliantra_take_time'::regproc"
+        )
+        found = cursor.fetchall()
+    assert {(table, arguments.removesuffix("\\000"), kind) for table, arguments, kind, *_ in found} == expected
+    assert {tuple(columns) for _, _, kind, columns, *_ in found if kind & UPDATE} == {("updated_at",)}
+    assert {(enabled, is_unconditional) for *_, enabled, is_unconditional in found} == {("O", True)}

@@ -1,7 +1,8 @@
 """Until when a table is settled: now, or the beginning of whoever is still writing into it."""
 
 import threading
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.db import connection, transaction
@@ -11,38 +12,43 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.services import create_workspace
 from partners.models import Partner
 from partners.services import create_partner
+from tests.clocks import an_hour_behind
+from tests.clocks import database_clock as clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def clock() -> datetime:
-    """The database's."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
-        return moment
-
-
-def test_a_table_is_settled_until_its_writers_began() -> None:
-    partner = create_partner(actor=Actor.system(create_workspace(slug="acme")), name="P")
+@contextmanager
+def writer_of(partner: Partner) -> Iterator[threading.Event]:
+    """Another connection that has changed the partner and commits when told to, at the latest in the end."""
     written, may_commit = threading.Event(), threading.Event()
 
     def write() -> None:
         with transaction.atomic():
-            Partner.objects.filter(pk=partner.pk).update(name="Q")
+            partner.name = "Q"
+            partner.save()
             written.set()
             may_commit.wait(30)
         connection.close()
 
     writer = threading.Thread(target=write)
-    before = clock()
     writer.start()
-    written.wait(30)
-    during = clock()
-    assert before < settled_until("partners_partner") < during
-    assert settled_until("partners_cost") > during
-    may_commit.set()
-    writer.join()
+    assert written.wait(30)
+    try:
+        yield may_commit
+    finally:
+        may_commit.set()
+        writer.join()
+
+
+def test_a_table_is_settled_until_its_writers_began() -> None:
+    partner = create_partner(actor=Actor.system(create_workspace(slug="acme")), name="P")
+    before = clock()
+    with an_hour_behind(), writer_of(partner):
+        during = clock()
+        assert before < settled_until("partners_partner") < during
+        assert settled_until("partners_cost") > during
+        assert partner.updated_at > settled_until("partners_partner")
     assert settled_until("partners_partner") > during
 
 

@@ -12,6 +12,7 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import ApiKey, AuditEntry, Workspace
 from alliantra.workspaces.services import create_workspace
 from tests import factories
+from tests.clocks import times_as_given
 from tests.conftest import ClientFactory
 from tests.http import ApiClient
 
@@ -110,8 +111,9 @@ def test_days_are_those_of_the_workspace(client: ClientFactory, db: None) -> Non
 def test_a_day_begins_and_ends_at_midnight_there(workspace: Workspace, api: ApiClient) -> None:
     kept: Any = {"workspace": workspace, "actor_kind": "system", "actor_name": "system"}
     summer = datetime(2026, 5, 15, 23, tzinfo=UTC)  # midnight in London
-    for name, moment in (("last", summer - timedelta(microseconds=1)), ("first", summer)):
-        AuditEntry.objects.create(**kept, action=name, created_at=moment)
+    with times_as_given(AuditEntry):
+        for name, moment in (("last", summer - timedelta(microseconds=1)), ("first", summer)):
+            AuditEntry.objects.create(**kept, action=name, created_at=moment)
     assert actions(api, "date_from=2026-05-15&date_to=2026-05-15") == ["last"]
     assert actions(api, "date_from=2026-05-16&date_to=2026-05-16") == ["first"]
 
