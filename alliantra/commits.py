@@ -6,12 +6,16 @@ from typing import Final, cast
 from alliantra.statements import run
 
 _SETTLED: Final = """
-SELECT least(clock_timestamp(), (
+SELECT least(asked.at, (
     SELECT min(activity.xact_start) FROM pg_locks AS held JOIN pg_stat_activity AS activity ON activity.pid = held.pid
     WHERE held.locktype = 'relation' AND held.relation = %s::regclass AND held.mode = 'RowExclusiveLock'
       AND held.pid <> pg_backend_pid()
-      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
+      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND activity.xact_start < asked.at))
+FROM (SELECT clock_timestamp() AS at, pg_stat_clear_snapshot()) AS asked
 """
+"""The clock is read before the locks: whoever takes one between the two is later. Without the clearing, a transaction
+that asks again would be told what others were doing when it asked first."""
 
 
 def settled_until(table: str) -> datetime:

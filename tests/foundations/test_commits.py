@@ -52,6 +52,16 @@ def test_a_table_is_settled_until_its_writers_began() -> None:
     assert settled_until("partners_partner") > during
 
 
+def test_whoever_asks_again_in_one_transaction_hears_of_writers_that_came_meanwhile() -> None:
+    partner = create_partner(actor=Actor.system(create_workspace(slug="acme")), name="P")
+    with writer_of(partner):
+        pass
+    with transaction.atomic():
+        before = settled_until("partners_partner")
+        with writer_of(partner):
+            assert before < settled_until("partners_partner") < partner.updated_at
+
+
 def test_what_one_writes_oneself_is_no_reason_to_wait() -> None:
     with transaction.atomic():
         create_partner(actor=Actor.system(create_workspace(slug="acme")), name="P")
