@@ -75,6 +75,7 @@ class PartnerImportSerializer(serializers.Serializer):
     progress = serializers.SerializerMethodField(help_text="From 0 to 1.")
     failure = serializers.CharField(help_text="Why the import itself failed; empty unless it did.")
     created_at = fields.TimeField()
+    updated_at = fields.TimeField()
     finished_at = fields.TimeField(allow_null=True)
 
     def get_progress(self, row: PartnerImport) -> float:

@@ -41,6 +41,7 @@ class DeliverySerializer(serializers.Serializer[Any]):
     last_error = serializers.CharField(help_text=ERRORS)
     delivered_at = fields.TimeField(allow_null=True)
     created_at = fields.TimeField()
+    updated_at = fields.TimeField()
 
 
 class AttemptSerializer(serializers.Serializer[Any]):
