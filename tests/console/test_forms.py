@@ -33,6 +33,13 @@ def test_what_is_not_of_the_type_is_refused(text: str, kind: str) -> None:
     assert form.errors.keys() == {"value"}
 
 
+def test_cells_are_called_what_their_columns_are_called() -> None:
+    assert 'aria-label="Key"' in str(TypedValueRow()["key"])
+    named = {name: field.widget.attrs["aria-label"] for name, field in AllocationRow().fields.items()}
+    assert named["percentage"] == "Percentage"
+    assert all(named.values())
+
+
 @pytest.mark.parametrize("value", ["gold", 3, Decimal("1.5"), True, False])
 def test_a_stored_value_comes_back_as_it_was(value: Any) -> None:
     row = typed_row("k", value)

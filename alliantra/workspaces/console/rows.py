@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.formsets import BaseFormSet
+from django.forms.utils import pretty_name
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
@@ -13,7 +14,12 @@ MAX_ROWS = 200
 
 
 class RowForm(forms.Form):
-    """One row; a row left empty does not count."""
+    """One row; a row left empty does not count. Its cells are called what their columns are called."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.setdefault("aria-label", field.label or pretty_name(name))
 
     def as_initial(self) -> dict[str, Any]:
         """What was typed, in the form it would have had as initial values."""

@@ -1,4 +1,5 @@
-// What the console's own pages need beyond HTML: rows that can be added, permission presets, one address.
+// What the console's own pages need beyond HTML: rows that can be added, permission presets, one address, and what
+// keyboards and screen readers need of tables that scroll and of search boxes.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -17,6 +18,60 @@ document.addEventListener("DOMContentLoaded", () => {
     });
   });
 });
+
+document.addEventListener("DOMContentLoaded", () => {
+  // Search boxes are drawn when their own script gets to it, and again with each row that is added.
+  new MutationObserver((changes) => {
+    if (changes.some((change) => [...change.addedNodes].some((node) => node.matches?.(".select2-container")))) {
+      setTimeout(nameSearchBoxes);
+    }
+  }).observe(document.body, { childList: true, subtree: true });
+  nameSearchBoxes();
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches(".select2-search__field:not([aria-label])")) {
+      event.target.setAttribute("aria-label", "Search");
+    }
+  });
+  reachTables();
+  window.addEventListener("load", reachTables);
+  window.addEventListener("resize", reachTables);
+});
+
+// A search box is called what its select is called; the box itself adds what is chosen.
+function nameSearchBoxes() {
+  document.querySelectorAll("select.select2-hidden-accessible").forEach((select) => {
+    const box = select.nextElementSibling?.querySelector(".select2-selection");
+    const chosen = box?.querySelector(".select2-selection__rendered");
+    const label = select.labels?.[0];
+    if (!box) {
+      return;
+    }
+    box.querySelector(".select2-search__field")?.setAttribute("aria-label", label?.textContent.trim() || "Search");
+    if (label) {
+      label.id ||= `label-of-${select.id}`;
+      chosen?.setAttribute("aria-labelledby", label.id);
+      box.setAttribute("aria-labelledby", `${label.id} ${chosen?.id ?? ""}`.trim());
+    } else if (select.ariaLabel) {
+      chosen?.setAttribute("aria-label", select.ariaLabel);
+      box.removeAttribute("aria-labelledby");
+      box.setAttribute("aria-label", select.ariaLabel);
+    }
+  });
+}
+
+// A table that is wider than its place can be scrolled by the keyboard.
+function reachTables() {
+  document.querySelectorAll(".scroll").forEach((place) => {
+    if (place.scrollWidth <= place.clientWidth) {
+      place.removeAttribute("tabindex");
+      place.removeAttribute("role");
+      return;
+    }
+    place.tabIndex = 0;
+    place.setAttribute("role", "region");
+    place.ariaLabel = place.closest(".panel")?.querySelector("h2")?.textContent.trim() || "Table";
+  });
+}
 
 function enableRows(table) {
   const total = table.querySelector("[data-total]");
