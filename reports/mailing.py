@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
 import structlog
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils.timezone import now as current_time
 
-from reports.building import FIGURES, columns
+from reports.building import FIGURES
 from reports.csv_files import BYTE_ORDER_MARK, csv_text, file_name
+from reports.json_files import json_document
 from reports.models import Report, ReportFormat, ReportMail, ReportType
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,6 @@ _TITLES: Final[Mapping[str, str]] = {
     ReportType.PARTNER_RANKING: "Ranking",
 }
 _RATIOS: Final = {"roi", "growth", "refund_rate"}
-_JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 def send_due(*, now: datetime) -> int:
@@ -105,7 +104,7 @@ def message_of(mail: ReportMail) -> EmailMessage:
         content = (BYTE_ORDER_MARK + csv_text(report, report.rows)).encode()
         message.attach(file_name(report, "csv"), content, "text/csv")
     else:
-        message.attach(file_name(report, "json"), _JSON.encode(_document(report)), "application/json")
+        message.attach(file_name(report, "json"), json_document(report), "application/json")
     return message
 
 
@@ -134,23 +133,3 @@ def _shown(name: str, value: Decimal | int | None) -> str:
 
 def _time(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _document(report: Report) -> dict[str, Any]:
-    """A report as a JSON file: what GET answers, less what only concerns the making of it."""
-    names = columns(report.type, report.group_by)
-    totals = {name: report.totals[name] for name in FIGURES}
-    return {
-        "id": report.pk,
-        "report_type": report.type,
-        "group_by": report.group_by,
-        "period": f"{report.first_day},{report.last_day}",
-        "currency": report.totals["currency"],
-        "attribution_model": report.attribution_model,
-        "filters": report.filters,
-        "computed_at": report.computed_at,
-        "covers_until": report.covers_until,
-        "cost_as_of": report.cost_as_of,
-        "rows": [{name: row[name] for name in names} for row in report.rows],
-        "totals": totals,
-    }

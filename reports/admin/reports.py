@@ -1,6 +1,8 @@
 """Pages of reports: figures of now, reports that a worker made, and their files."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -21,10 +23,15 @@ from reports import services
 from reports.admin.questions import QuestionForm, known_texts
 from reports.admin.tables import group_label, kind_label, narrowed_to, shown_table
 from reports.csv_files import csv_text, file_name
+from reports.json_files import json_document
 from reports.live import live_report
-from reports.models import Report, ReportMail, ReportOrigin, ReportStatus
+from reports.models import Report, ReportFormat, ReportMail, ReportOrigin, ReportStatus
 
-CSV: Final = "text/csv; charset=utf-8"
+FILES: Final[Mapping[str, tuple[str, Callable[[Report], str | bytes]]]] = {
+    ReportFormat.CSV.value: ("text/csv; charset=utf-8", lambda report: csv_text(report, report.rows)),
+    ReportFormat.JSON.value: ("application/json", json_document),
+}
+"""Format → media type, and what writes it."""
 MAILS_SHOWN: Final = 50
 
 
@@ -58,9 +65,15 @@ class ReportAdmin(ConsoleAdmin[Report]):
         name, view = "reports_report", self.admin_site.admin_view
         return [
             path("live/", view(self.live_view), name=f"{name}_live"),
-            path("live/csv/", view(self.live_csv_view), name=f"{name}_live_csv"),
             path("make/", view(self.make_view), name=f"{name}_make"),
-            path("<uuid:object_id>/csv/", view(self.csv_view), name=f"{name}_csv"),
+            *(
+                path(f"live/{form}/", view(self.live_file_view), {"form": form}, f"{name}_live_{form}")
+                for form in FILES
+            ),
+            *(
+                path(f"<uuid:object_id>/{form}/", view(self.file_view), {"form": form}, f"{name}_{form}")
+                for form in FILES
+            ),
             *super().get_urls(),
         ]
 
@@ -91,12 +104,12 @@ class ReportAdmin(ConsoleAdmin[Report]):
             context |= shown_table(report, request.GET)
         return self.page(request, "admin/console/reports_live.html", context)
 
-    def live_csv_view(self, request: HttpRequest) -> HttpResponse:
+    def live_file_view(self, request: HttpRequest, form: str) -> HttpResponse:
         """The same as a file."""
         _, report = self._live(request)
         if report is None:
             return HttpResponseRedirect(f"{reverse('admin:reports_report_live')}?{request.GET.urlencode()}")
-        return self.file(report)
+        return self.file(report, form)
 
     def _live(self, request: HttpRequest) -> tuple[QuestionForm, Report | None]:
         """The form, and the report that it asks for; none where it is refused."""
@@ -147,6 +160,7 @@ class ReportAdmin(ConsoleAdmin[Report]):
             "original": report,
             "report": report,
             "is_under_way": report.status in Report.WAITING,
+            "is_made": True,
             "kind": kind_label(report),
             "group": group_label(report),
             "filters": narrowed_to(report.filters, self._partner_name(report)),
@@ -161,23 +175,27 @@ class ReportAdmin(ConsoleAdmin[Report]):
         return self.page(request, "admin/console/report.html", context)
 
     def links(self, report: Report) -> list[dict[str, str]]:
-        """Its file, once it is ready."""
-        if report.status != ReportStatus.READY:
-            return []
-        return [{"address": reverse("admin:reports_report_csv", args=[report.pk]), "icon": "download", "label": "CSV"}]
+        """Its files, once it is ready, and what it would say now."""
+        files = [(reverse(f"admin:reports_report_{form}", args=[report.pk]), form.upper()) for form in FILES]
+        ready = files if report.status == ReportStatus.READY else []
+        return [
+            *({"address": address, "icon": "download", "label": label} for address, label in ready),
+            {"address": live_address(report), "icon": "monitoring", "label": "The same now"},
+        ]
 
-    def csv_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+    def file_view(self, request: HttpRequest, object_id: Any, form: str) -> HttpResponse:
         """A report that is ready, as a file."""
         report = self.readable_row(request, str(object_id))
         if report.computed_at is None:
             raise Http404
-        return self.file(report)
+        return self.file(report, form)
 
     @staticmethod
-    def file(report: Report) -> HttpResponse:
+    def file(report: Report, form: str) -> HttpResponse:
         """The very numbers of the table and of the API."""
-        headers = {"Content-Disposition": f'attachment; filename="{file_name(report, "csv")}"'}
-        return HttpResponse(csv_text(report, report.rows), content_type=CSV, headers=headers)
+        media_type, written = FILES[form]
+        headers = {"Content-Disposition": f'attachment; filename="{file_name(report, form)}"'}
+        return HttpResponse(written(report), content_type=media_type, headers=headers)
 
     @staticmethod
     def _partner_name(report: Report) -> str:
@@ -211,6 +229,18 @@ class ReportAdmin(ConsoleAdmin[Report]):
     def created(self, row: Report) -> SafeString | str:
         """When it was asked for."""
         return display.moment(row.created_at)
+
+
+def live_address(report: Report) -> str:
+    """Where the question of a report is answered from the figures of now."""
+    asked = {
+        "type": report.type,
+        "group_by": report.group_by,
+        "period": f"{report.first_day},{report.last_day}",
+        "attribution_model": report.attribution_model,
+        **report.filters,
+    }
+    return f"{reverse('admin:reports_report_live')}?{urlencode(asked)}"
 
 
 def mail_badge(mail: ReportMail) -> SafeString:

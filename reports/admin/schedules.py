@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Prefetch
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -158,6 +158,12 @@ class ReportScheduleAdmin(ConsoleAdmin[ReportSchedule]):
         view = self.admin_site.admin_view(self.settings_view)
         return [path("<uuid:object_id>/settings/", view, name="reports_reportschedule_settings"), *super().get_urls()]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReportSchedule]:
+        """With the report that each made last."""
+        made = Report.objects.in_workspace(workspace_of(request)).filter(schedule=OuterRef("pk"))
+        newest = made.order_by("-created_at", "-id").values("pk")[:1]
+        return super().get_queryset(request).annotate(last_report=Subquery(newest))
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, beside the other pages of reports."""
         context = {"title": "Report schedules", "tab": "schedules"}
@@ -256,9 +262,10 @@ class ReportScheduleAdmin(ConsoleAdmin[ReportSchedule]):
         return there(row.next_run_at, row.timezone)
 
     @admin.display(description="last", ordering="last_run_at")
-    def last_(self, row: ReportSchedule) -> SafeString | str:
-        """When it was made last."""
-        return display.moment(row.last_run_at)
+    def last_(self, row: Any) -> SafeString | str:
+        """When it was made last; leads to the report."""
+        shown = display.moment(row.last_run_at)
+        return display.link(Report(pk=row.last_report), shown) if row.last_report else shown
 
     @admin.display(description="recipients")
     def recipient_count(self, row: ReportSchedule) -> SafeString | str:

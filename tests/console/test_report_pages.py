@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -99,7 +101,8 @@ def test_a_question_that_is_none_is_shown_again(query: str, owner: Client) -> No
     page = owner.get(f"{LIVE}?{query}")
     assert page.status_code == 200
     assert page.context["form"].errors
-    assert owner.get(f"{LIVE}csv/?{query}").status_code == 302
+    for form in ("csv", "json"):
+        assert owner.get(f"{LIVE}{form}/?{query}").status_code == 302
     assert not Report.objects.exists()
 
 
@@ -137,7 +140,8 @@ def test_a_report_is_made_and_keeps_its_numbers(owner: Client, actor: Actor, par
     assert (report.filters, last_action(actor)) == ({"channel": "web"}, ("report.requested", "member"))
     page = owner.get(answer["Location"])
     assert 'http-equiv="refresh"' in page.text
-    assert owner.get(reverse("admin:reports_report_csv", args=[report.pk])).status_code == 404
+    for form in ("csv", "json"):
+        assert owner.get(reverse(f"admin:reports_report_{form}", args=[report.pk])).status_code == 404
     make(report.pk)
     sale(actor, 900, 1, partner_id=str(partners["Ada"].pk))
     text = words(owner.get(answer["Location"]))
@@ -145,7 +149,53 @@ def test_a_report_is_made_and_keeps_its_numbers(owner: Client, actor: Actor, par
     assert "Ada Active 100.00 100.00" in text
     file = lines(owner.get(reverse("admin:reports_report_csv", args=[report.pk])))
     assert [row["partner_name"] for row in file] == ["Bob", "Cy", "Ada"]
+    assert "The same now" in text
+    assert re.search(r"Computed \d+ \w+ \d+, \d\d:\d\d Covers all that arrived until \d+ \w+ \d+", text)
     assert "Partner Ranking by partner ready" in words(owner.get("/admin/reports/report/"))
+
+
+@pytest.mark.usefixtures("partners")
+@pytest.mark.parametrize("kind", ["roi", "channel_breakdown", "partner_ranking"])
+def test_a_made_report_says_the_same_in_page_api_csv_and_json(kind: str, owner: Client, api: ApiClient) -> None:
+    owner.post("/admin/reports/report/make/", {"type": kind, "period": "90d", "attribution_model": "linear"})
+    report = Report.objects.get()
+    make(report.pk)
+    told = exact(api.get(f"/v1/reports/{report.pk}"))
+    answer = owner.get(reverse("admin:reports_report_json", args=[report.pk]))
+    assert answer["Content-Type"] == "application/json"
+    assert answer["Content-Disposition"].endswith(f'-{report.first_day}-to-{report.last_day}.json"')
+    file = json.loads(answer.content, parse_float=Decimal)
+    assert {name: told[name] for name in file} == {
+        **file, "filters": told["filters"], "computed_at": told["computed_at"], "covers_until": told["covers_until"],
+    }  # fmt: skip
+    csv_file = owner.get(reverse("admin:reports_report_csv", args=[report.pk]))
+    assert csv_file.text == api.get(f"/v1/reports/{report.pk}?format=csv").text
+    page = owner.get(reverse("admin:reports_report_change", args=[report.pk]))
+    text = words(page)
+    for row in [*told["rows"], told["totals"]]:
+        for name in ("revenue", "revenue_attributed", "refunds", "cost"):
+            assert display.figures(row[name], 2) in text
+    assert page.text.count('class="amount"') > len(told["rows"]) * 4
+    live = next(link["address"] for link in page.context["links"] if link["label"] == "The same now")
+    now = owner.get(live)
+    assert now.context["form"].errors == {}
+    assert [row["revenue"] for row in now.context["report"].rows] == [row["revenue"] for row in told["rows"]]
+
+
+def test_a_made_report_is_read_in_pages_and_in_one_workspace(
+    owner: Client, actor: Actor, rival: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.admin.tables.ROWS_SHOWN", 2)
+    four_partners(actor)
+    owner.post("/admin/reports/report/make/", {"type": "roi", "period": "90d"})
+    report = Report.objects.get()
+    make(report.pk)
+    page = reverse("admin:reports_report_change", args=[report.pk])
+    seen = [row[0][1] for number in (1, 2) for row in owner.get(page, {"p": number}).context["rows"]]
+    assert len(seen) == len(set(seen)) == 3
+    foreign = factories.report(rival)
+    for name in ("change", "csv", "json"):
+        assert owner.get(reverse(f"admin:reports_report_{name}", args=[foreign])).status_code == 404
 
 
 def test_live_reports_are_not_in_the_list_of_made_ones(owner: Client, actor: Actor) -> None:
@@ -247,6 +297,11 @@ def test_a_schedule_shows_what_it_made_and_what_became_of_its_mails(owner: Clien
     text = words(owner.get(reverse("admin:reports_report_change", args=[report.pk])))
     assert "b@acme.example given up 8 – – Refused" in text
     assert run_due(now=current_time() + timedelta(days=8)) == 1
+    newest = Report.objects.latest("created_at")
+    assert newest.pk != report.pk
+    last = f'<a class="link" href="{reverse("admin:reports_report_change", args=[newest.pk])}"><time'
+    assert last in owner.get(page).text
+    assert last in owner.get(SCHEDULES).text
     assert "by hand" in words(owner.get(page))
     assert "queued" in words(owner.get(page))
 
