@@ -254,6 +254,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "partner_imports.forgotten": {
+        "task": "partners.tasks.cancel_forgotten_partner_imports",
+        "schedule": 3_600.0,
+        "options": {"expires": 3600},
+    },
     "imports.purge": {"task": "revenues.tasks.purge_import_files", "schedule": 3_600.0, "options": {"expires": 3600}},
     # In a queue of their own, so that no calculation keeps them waiting.
     "webhooks.sweep": {

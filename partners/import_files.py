@@ -45,10 +45,10 @@ def csv_records(
     """
     rows = _rows(strict.read_text(body.removeprefix(codecs.BOM_UTF8)))
     header = [name.strip() for name in next(rows, [])]
-    _check_header(header, columns, required, with_metadata=with_metadata)
+    check_header(header, columns, required, with_metadata=with_metadata)
     for row in rows:
         if any(cell.strip() for cell in row):
-            yield _record(header, row)
+            yield record_of(header, row)
 
 
 def _checked(record: Any) -> Read:
@@ -74,9 +74,10 @@ def _rows(text: str) -> Iterator[list[str]]:
         raise Invalid.field("", "unreadable_file", f"Line {reader.line_num} is no CSV: {error}.") from error
 
 
-def _check_header(
+def check_header(
     header: Sequence[str], columns: Collection[str], required: Collection[str], *, with_metadata: bool
 ) -> None:
+    """Raise Invalid for strange, double and missing columns, a place for each."""
     problems = []
     for index, name in enumerate(header):
         is_metadata = with_metadata and name.startswith(METADATA) and name != METADATA
@@ -93,7 +94,8 @@ def _check_header(
         raise Invalid(problems)
 
 
-def _record(header: Sequence[str], row: Sequence[str]) -> Read:
+def record_of(header: Sequence[str], row: Sequence[str]) -> Read:
+    """The cells of a row by the columns of the header; empty ones are not sent."""
     if len(row) > len(header):
         return Invalid.field("", "extra_cells")
     record: dict[str, Any] = {}

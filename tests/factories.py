@@ -16,7 +16,7 @@ from partners.models import Partner
 from partners.services import create_partner, create_payee, create_payee_group
 from partners.services.costs import create_cost
 from partners.services.fx_rates import RateValues, record_fx_rates
-from partners.services.imports import create_partner_import
+from partners.services.imports import create_partner_import, preview_partner_import
 from reports.making import make
 from reports.services import create_schedule, request_report
 from revenues.imports.services import create_import
@@ -181,6 +181,14 @@ def partner_import(actor: Actor, number: int = 1) -> UUID:
     """An import of two partners that waits for a worker."""
     records = [{"external_id": f"imported-{number}-{each}", "name": CANARY} for each in range(2)]
     return create_partner_import(actor=actor, records=records, file_format="json").pk
+
+
+def partner_upload(actor: Actor, number: int = 1) -> UUID:
+    """What a file with a new partner and a row that is refused would do."""
+    rows: Any = [(2, {"external_id": f"uploaded-{number}", "name": CANARY}), (3, {"external_id": CANARY, "type": "x"})]
+    return preview_partner_import(
+        actor=actor, rows=rows, file_format="csv", file_name=f"{CANARY}-partners-{number}.csv"
+    ).pk
 
 
 def audit_entry(actor: Actor, number: int = 1) -> UUID:

@@ -63,7 +63,7 @@ class PartnerAdmin(ConsoleAdmin[Partner]):
         ("channel", ValueFilter),
         ("region", ValueFilter),
     )
-    list_before_template = "admin/console/period.html"
+    list_before_template = "admin/console/partners_links.html"
     search_fields = ("name", "external_id")
     search_help_text = "Name or external id"
     ordering = ("name", "id")
@@ -87,6 +87,7 @@ class PartnerAdmin(ConsoleAdmin[Partner]):
         context = {
             **period_choice(request, asked_of(request), with_model=False),
             "currency": workspace_of(request).base_currency,
+            "may_import": self.may_write(request),
             "title": "Partners",
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})

@@ -10,8 +10,7 @@ from alliantra.api.errors import as_domain_error
 from alliantra.errors import DomainError
 from alliantra.money import is_currency
 from alliantra.workspaces.actors import Actor
-from alliantra.workspaces.console.forms import ConsoleForm, date_input
-from alliantra.workspaces.console.theme import FileInput
+from alliantra.workspaces.console.forms import ConsoleForm, UploadField, date_input
 from partners.api.fx_rates import COLUMNS, CSV_LIMIT, FxRateSerializer
 from partners.import_files import Read, csv_records
 from partners.models import FxRate
@@ -86,17 +85,11 @@ def _code(text: str) -> str:
 class RatesFileForm(forms.Form):
     """A file of rates."""
 
-    file = forms.FileField(
-        widget=FileInput(attrs={"accept": ".csv,text/csv"}),
+    file = UploadField(
+        accept=".csv,text/csv",
+        limit=FILE_LIMIT_BYTES,
         help_text=f"CSV with the columns {', '.join(COLUMNS)}, up to {CSV_LIMIT:,} rows: USD, GBP, 2026-05-29, 0.7432.",
     )
-
-    def clean_file(self) -> Any:
-        """At most FILE_LIMIT_BYTES."""
-        file = self.cleaned_data["file"]
-        if file.size > FILE_LIMIT_BYTES:
-            raise ValidationError("The file is larger than 5 MB.", code="file_too_large")
-        return file
 
 
 def read_file(body: bytes, actor: Actor) -> tuple[list[RateValues], list[tuple[int, str]]]:

@@ -25,14 +25,12 @@ from alliantra.errors import DomainError
 from partners.api.partners import PartnerSerializer, PartnerViews
 from partners.import_files import Read, csv_records, json_records, ndjson_records
 from partners.import_records import COLUMNS, REQUIRED
-from partners.importing import CSV, restored_problem
+from partners.importing import CSV, TABLES, restored_problem
 from partners.models import PartnerImport, PartnerImportProblem, PartnerImportStatus, PartnerType
-from partners.services.imports import LIMIT, PART, create_partner_import
+from partners.services.imports import AT_ONCE, LIMIT, PART, create_partner_import
 from partners.upserts import CREATED, Landed, Outcome, import_partners
 from revenues.api.bodies import JSON, NDJSON, media_type
 
-AT_ONCE: Final = 1_000
-"""Records that are answered one by one."""
 PATH: Final = "/v1/partners/import"
 CSV_TYPE: Final = "text/csv"
 READERS: Final[dict[str, tuple[str, Callable[[bytes], Iterable[Read]]]]] = {
@@ -61,11 +59,16 @@ class PartnerRecordsSerializer(StrictSerializer):
 
 
 class PartnerImportSerializer(serializers.Serializer):
-    """Many partners that were sent at once, and how far they are imported."""
+    """Many partners that were sent at once, and how far they are imported.
+
+    A file that was uploaded in the console is `analysing`, then `ready` until it is confirmed or `cancelled` there;
+    while it is ready, the counts say what it would do.
+    """
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=PartnerImportStatus.values)
-    format = serializers.ChoiceField(choices=[name for name, _ in READERS.values()])
+    format = serializers.ChoiceField(choices=list(dict.fromkeys([*(name for name, _ in READERS.values()), *TABLES])))
+    file_name = serializers.CharField(help_text="Of a file that was uploaded in the console; otherwise empty.")
     records = serializers.IntegerField(source="rows_expected", help_text="Records that were sent.")
     processed = serializers.IntegerField(source="rows_done")
     created = serializers.IntegerField()
@@ -188,6 +191,7 @@ class PartnerImportViews(ReadViews):
     example = {
         "status": "importing",
         "format": "csv",
+        "file_name": "",
         "records": 40_000,
         "processed": 12_000,
         "created": 11_200,

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from alliantra.workspaces.console.forms import ConsoleForm
+from alliantra.workspaces.console.forms import ConsoleForm, UploadField
 from alliantra.workspaces.console.rows import RowForm, RowsField
-from alliantra.workspaces.console.theme import Dropdown, FileInput, TextInput
+from alliantra.workspaces.console.theme import Dropdown, TextInput
 from revenues.imports.analysis import AUTO
 from revenues.imports.catalogue import TEMPLATES
 from revenues.imports.conversion import ANY_CURRENCY
@@ -178,9 +177,7 @@ class ImportForm(ConsoleForm):
 class ImportUploadForm(ImportForm):
     """A file, and where its rows come from."""
 
-    file = forms.FileField(
-        widget=FileInput(attrs={"accept": ".csv,.txt,.tsv,.xls,.xlsx"}), help_text="CSV, XLS or XLSX."
-    )
+    file = UploadField(accept=".csv,.txt,.tsv,.xls,.xlsx", help_text="CSV, XLS or XLSX.")
     source = forms.ModelChoiceField(
         queryset=RevenueSource.objects.none(),
         widget=Dropdown(),
@@ -194,13 +191,6 @@ class ImportUploadForm(ImportForm):
         source.queryset = RevenueSource.objects.in_workspace(self.actor.workspace).order_by("name")
         if source.queryset.count() == 1:
             self.initial["source"] = source.queryset[0].pk
-
-    def clean_file(self) -> Any:
-        """A file that is not too large."""
-        file, limit = self.cleaned_data["file"], settings.IMPORT_BODY_LIMIT_BYTES
-        if file.size > limit:
-            raise ValidationError(f"A file may have at most {limit:,} bytes.", code="body_too_large")
-        return file
 
     def place_of(self, steps: list[str]) -> tuple[str, list[str]]:
         """`revenue_source_id` is the source."""

@@ -73,6 +73,7 @@ def one_of_each(actor: Actor, number: int = 1) -> None:
     for name in (*configured, "calculation-runs", "imports", "report-schedules"):
         factories.MAKERS[name](actor, number)
     factories.report(actor, 500 + number)
+    factories.partner_upload(actor, number)
     rows: Any = {"source": RevenueSource, "product": Product}
     named = {
         name: model.objects.in_workspace(actor.workspace).filter(name__contains=factories.CANARY).first()

@@ -33,6 +33,7 @@ MAKERS = {
     "FxRate": factories.fx_rate,
     "Report": factories.report,
     "ReportSchedule": factories.report_schedule,
+    "PartnerImport": factories.partner_upload,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
 from django.db.models import Model
@@ -13,7 +14,7 @@ from django.db.models import Model
 from alliantra.errors import DomainError
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console.rows import RowForm, RowsField
-from alliantra.workspaces.console.theme import Dropdown, TextArea, TextInput
+from alliantra.workspaces.console.theme import Dropdown, FileInput, TextArea, TextInput
 
 EXTERNAL_ID_HELP = "Your own stable name for it; the API finds it by this. Unique in the workspace."
 DATE_INPUT = {"type": "date", "class": "date-input"}
@@ -70,6 +71,22 @@ def _position(rest: list[str]) -> str:
 def date_input() -> TextInput:
     """A date typed or picked in the browser's own calendar."""
     return TextInput(attrs=DATE_INPUT)
+
+
+class UploadField(forms.FileField):
+    """One file, of at most `limit` bytes; without a limit of its own, that of imports."""
+
+    def __init__(self, *, accept: str, limit: int | None = None, **kwargs: Any) -> None:
+        super().__init__(widget=FileInput(attrs={"accept": accept}), **kwargs)
+        self.limit = limit
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        """The file. Raises ValidationError for one that is too large."""
+        file, limit = super().clean(data, initial), self.limit or settings.IMPORT_BODY_LIMIT_BYTES
+        if file and file.size > limit:
+            message = f"A file may have at most {limit:,} bytes."
+            raise ValidationError(message, code="body_too_large")
+        return file
 
 
 class _KnownIds:

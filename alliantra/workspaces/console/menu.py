@@ -18,6 +18,7 @@ GROUPS: Sequence[tuple[str, Sequence[Entry]]] = (
         (
             ("Home", "home", "admin:index", ""),
             ("Partners", "handshake", "admin:partners_partner_changelist", "read:partners"),
+            ("Partner imports", "group_add", "admin:partners_partnerimport_changelist", "read:partners"),
             ("Reports", "monitoring", "admin:reports_report_live", "read:reports"),
             ("Costs", "payments", "admin:partners_cost_changelist", "read:partners"),
         ),
