@@ -3,10 +3,15 @@
 Rows arrive waiting. They are converted in the transaction that brought them if there is a rate, else when there is
 one; until then they are counted as unconverted, and never as if they were in the base currency. What a conversion
 adds to the rollups is appended as a delta by the very statement that freezes it.
+
+Rows that wait for a rate are asked for by currency and day: a pass that converts nothing takes one step along an
+index for each of those, however many rows there are. Refunds that await their sale are looked at one by one.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from datetime import date
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 
@@ -15,57 +20,98 @@ from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
 from partners.exchange import longest_age
-from revenues.models import Conversion
 from revenues.rollups import CONVERTED_DELTA_INSERT
 from revenues.tracing import TRACE
 
 BATCH: Final = 5_000
+"""Most rows that are converted in one transaction."""
+PAIRS: Final = 50
+"""Most currencies and days whose rows are converted in one transaction."""
 CONVERSION_LOCK: Final = "conversion"
 
-# A refund waits for its sale's rate, if its sale is here; if it is not, it takes its own day's for the time being.
-_AT_DAY_RATE: Final = """
-SELECT conversion.id, fx.rate, fx."on" AS rate_on, conversion.amount * fx.rate AS exact, 0::numeric AS before,
-       conversion.awaits_sale, 0::numeric AS counted, 1 AS newly
-FROM revenues_conversion AS conversion
-JOIN revenues_revenueevent AS event ON event.id = conversion.event_id
-CROSS JOIN LATERAL (
-    SELECT rate, "on" FROM partners_fxrate
-    WHERE workspace_id = %(workspace)s AND from_currency = conversion.currency AND to_currency = %(base)s
-      AND "on" BETWEEN conversion.day - %(age)s AND conversion.day
-    ORDER BY "on" DESC LIMIT 1
-) AS fx
-WHERE conversion.workspace_id = %(workspace)s AND conversion.rate IS NULL AND {which}
-  AND (NOT conversion.awaits_sale OR NOT EXISTS (
-        SELECT FROM revenues_revenueevent AS sale
-        WHERE sale.workspace_id = %(workspace)s AND sale.source_id = event.source_id
-          AND sale.external_id = event.original_external_id))
-ORDER BY conversion.id LIMIT %(limit)s
+_RATE: Final = """
+SELECT rate, "on" FROM partners_fxrate
+WHERE workspace_id = %(workspace)s AND from_currency = {of}.currency AND to_currency = %(base)s
+  AND "on" BETWEEN {of}.day - %(age)s AND {of}.day
+ORDER BY "on" DESC LIMIT 1
 """
+# From each currency and day the index over what waits leads to the next. Ordering by both leaves the planner no choice.
+_NEXT_PAIR: Final = """
+SELECT currency, day FROM revenues_conversion
+WHERE workspace_id = %(workspace)s AND rate IS NULL{beyond} ORDER BY currency, day LIMIT 1
+"""
+_PAIRS_WITH_RATES: Final = f"""
+WITH RECURSIVE pair AS (
+    ({_NEXT_PAIR.format(beyond="")})
+    UNION ALL
+    SELECT following.*
+    FROM pair CROSS JOIN LATERAL ({_NEXT_PAIR.format(beyond=" AND (currency, day) > (pair.currency, pair.day)")})
+         AS following
+)
+SELECT pair.currency, pair.day FROM pair CROSS JOIN LATERAL ({_RATE.format(of="pair")}) AS fx
+"""  # noqa: S608 - built of our own names
+# Rows that belong together are looked up one by one, each under a LIMIT: what the planner knows of how many rows have
+# a rate is out of date by the second batch.
+_EVENT: Final = """
+SELECT * FROM revenues_revenueevent WHERE id = conversion.event_id LIMIT 1
+"""
+_SALE: Final = """
+SELECT * FROM revenues_revenueevent
+WHERE workspace_id = %(workspace)s AND source_id = event.source_id AND external_id = event.original_external_id LIMIT 1
+"""
+_CONVERSION: Final = (
+    "SELECT * FROM revenues_conversion WHERE workspace_id = %(workspace)s AND event_id = {of}.id LIMIT 1"
+)
+# A refund waits for its sale's rate, if its sale is here; if it is not, it takes its own day's for the time being.
+_NO_SALE_TO_AWAIT: Final = f"""
+(NOT conversion.awaits_sale OR (
+    SELECT sale.id FROM ({_EVENT}) AS event CROSS JOIN LATERAL ({_SALE}) AS sale LIMIT 1) IS NULL)
+"""  # noqa: S608
+_AT_DAY_RATE: Final = f"""
+SELECT conversion.id, fx.rate, fx."on" AS rate_on, conversion.amount * fx.rate AS exact, 0::numeric AS before,
+       conversion.awaits_sale, 0::numeric AS counted, 1 AS newly, conversion.place
+FROM ({{rows}}) AS conversion
+CROSS JOIN LATERAL ({_RATE.format(of="conversion")}) AS fx
+"""  # noqa: S608
+_OF_PAIRS: Final = f"""
+SELECT conversion.*, pair.place
+FROM unnest(%(currencies)s::text[], %(days)s::date[], %(after)s::bigint[])
+     WITH ORDINALITY AS pair (currency, day, after, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM revenues_conversion AS conversion
+    WHERE workspace_id = %(workspace)s AND currency = pair.currency AND day = pair.day AND rate IS NULL
+      AND id > pair.after AND {_NO_SALE_TO_AWAIT}
+    ORDER BY currency, day, id LIMIT %(each)s
+) AS conversion
+"""  # noqa: S608
+_OF_EVENTS: Final = f"""
+SELECT conversion.*, 1 AS place
+FROM unnest(%(events)s::uuid[]) AS wanted (id) CROSS JOIN LATERAL ({_CONVERSION.format(of="wanted")}) AS conversion
+WHERE conversion.rate IS NULL AND {_NO_SALE_TO_AWAIT}
+"""  # noqa: S608
 # Of several refunds of one sale each takes what all up to it come to, less what those before it came to: so that
 # refunds of the whole sale take back the whole of its base amount, whatever was rounded between.
-_AT_SALE_RATE: Final = """
+_AT_SALE_RATE: Final = f"""
 SELECT conversion.id, sold.rate, sold.rate_on,
        sold.rate * (earlier.amount + sum(conversion.amount) OVER of_sale) AS exact,
        sold.rate * (earlier.amount + sum(conversion.amount) OVER of_sale - conversion.amount) AS before,
        false AS awaits_sale, coalesce(conversion.base_amount, 0) AS counted,
-       CASE WHEN conversion.rate IS NULL THEN 1 ELSE 0 END AS newly
-FROM revenues_conversion AS conversion
-JOIN revenues_revenueevent AS event ON event.id = conversion.event_id
-JOIN revenues_revenueevent AS sale
-  ON sale.workspace_id = %(workspace)s AND sale.source_id = event.source_id
- AND sale.external_id = event.original_external_id
-JOIN revenues_conversion AS sold ON sold.workspace_id = %(workspace)s AND sold.event_id = sale.id
+       CASE WHEN conversion.rate IS NULL THEN 1 ELSE 0 END AS newly, 1 AS place
+FROM unnest(%(events)s::uuid[]) AS wanted (id)
+CROSS JOIN LATERAL ({_CONVERSION.format(of="wanted")}) AS conversion
+CROSS JOIN LATERAL ({_EVENT}) AS event
+CROSS JOIN LATERAL ({_SALE}) AS sale
+CROSS JOIN LATERAL ({_CONVERSION.format(of="sale")}) AS sold
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(other.amount), 0) AS amount
-    FROM revenues_revenueevent AS refund
-    JOIN revenues_conversion AS other ON other.workspace_id = %(workspace)s AND other.event_id = refund.id
+    FROM revenues_revenueevent AS refund CROSS JOIN LATERAL ({_CONVERSION.format(of="refund")}) AS other
     WHERE refund.workspace_id = %(workspace)s AND refund.source_id = sale.source_id
-      AND refund.original_external_id = sale.external_id AND other.rate IS NOT NULL AND NOT other.awaits_sale
+      AND refund.original_external_id = sale.external_id AND refund.original_external_id <> ''
+      AND other.rate IS NOT NULL AND NOT other.awaits_sale
 ) AS earlier
-WHERE conversion.workspace_id = %(workspace)s AND conversion.awaits_sale AND sold.rate IS NOT NULL AND {which}
+WHERE conversion.awaits_sale AND sold.rate IS NOT NULL
 WINDOW of_sale AS (PARTITION BY sale.id ORDER BY conversion.id ROWS UNBOUNDED PRECEDING)
-ORDER BY conversion.id LIMIT %(limit)s
-"""
+"""  # noqa: S608
 ROUNDED: Final = """
 (CASE WHEN abs({x} * 10::numeric ^ %(decimals)s) %% 1 = 0.5 THEN round({x} * 10::numeric ^ %(decimals)s / 2) * 2
       ELSE round({x} * 10::numeric ^ %(decimals)s) END / 10::numeric ^ %(decimals)s)
@@ -89,57 +135,133 @@ WITH found AS ({{found}}), frozen AS (
     GROUP BY workspace_id, day, source_id, partner_id, product_id, channel, program, territory, currency,
              event_type, type
 ), delta AS ({CONVERTED_DELTA_INSERT}), traced AS ({TRACE.format(rows="moved")})
-SELECT count(*) FROM frozen
-"""  # noqa: S608 - built of our own names
-_STEPS: Final = tuple(_CONVERT.format(found=found) for found in (_AT_DAY_RATE, _AT_SALE_RATE))
-_THESE: Final = "conversion.event_id = ANY(%(events)s::uuid[])"
-_SOLD_IN_BASE: Final = """
-UPDATE revenues_conversion AS conversion SET awaits_sale = false
-FROM revenues_revenueevent AS event, revenues_revenueevent AS sale
-WHERE conversion.workspace_id = %(workspace)s AND conversion.awaits_sale AND event.id = conversion.event_id
-  AND sale.workspace_id = %(workspace)s AND sale.source_id = event.source_id
-  AND sale.external_id = event.original_external_id AND sale.currency = %(base)s
+SELECT place, count(*), max(id) FROM found GROUP BY place
+"""  # noqa: S608
+_CONVERT_PAIRS: Final = _CONVERT.format(found=_AT_DAY_RATE.format(rows=_OF_PAIRS))
+# Ingestion runs these. psycopg forgets how it read a statement of more than 4,096 characters.
+_CONVERT_EVENTS: Final = tuple(
+    " ".join(_CONVERT.format(found=found).split()) for found in (_AT_DAY_RATE.format(rows=_OF_EVENTS), _AT_SALE_RATE)
+)
+# Comparing and ordering by the workspace too leaves the planner no choice but the index over what awaits a sale.
+_AWAITING: Final = """
+awaits_sale AND (workspace_id, id) > ({workspace}, {after}) AND (workspace_id, id) <= ({workspace}, 9223372036854775807)
+ORDER BY workspace_id, id
 """
+# Refunds whose sale needs no rate, or has one.
+_SALE_HAS_COME: Final = f"""
+SELECT conversion.id, conversion.event_id
+FROM (
+    SELECT workspace_id, id, event_id FROM revenues_conversion
+    WHERE {_AWAITING.format(workspace="%(workspace)s", after="%(after)s")}) AS conversion
+CROSS JOIN LATERAL ({_EVENT}) AS event
+CROSS JOIN LATERAL ({_SALE}) AS sale
+LEFT JOIN LATERAL ({_CONVERSION.format(of="sale")}) AS sold ON true
+WHERE sale.currency = %(base)s OR sold.rate IS NOT NULL
+ORDER BY conversion.workspace_id, conversion.id LIMIT %(limit)s
+"""  # noqa: S608
+_SOLD_IN_BASE: Final = f"""
+UPDATE revenues_conversion SET awaits_sale = false
+WHERE workspace_id = %(workspace)s AND event_id IN (
+    SELECT conversion.event_id
+    FROM unnest(%(events)s::uuid[]) AS conversion (event_id)
+    CROSS JOIN LATERAL ({_EVENT}) AS event
+    CROSS JOIN LATERAL ({_SALE}) AS sale
+    WHERE sale.currency = %(base)s)
+"""  # noqa: S608
+_WORKSPACES: Final = f"""
+SELECT workspace.id FROM workspaces_workspace AS workspace
+LEFT JOIN LATERAL (
+    SELECT id FROM revenues_conversion
+    WHERE workspace_id = workspace.id AND rate IS NULL ORDER BY currency, day, id LIMIT 1) AS waiting ON true
+LEFT JOIN LATERAL (
+    SELECT id FROM revenues_conversion
+    WHERE {_AWAITING.format(workspace="workspace.id", after=0)} LIMIT 1) AS awaiting ON true
+WHERE waiting.id IS NOT NULL OR awaiting.id IS NOT NULL
+"""  # noqa: S608
+
+
+class _Pair(NamedTuple):
+    """Rows of one currency and day that wait, those with an id beyond `after`."""
+
+    currency: str
+    day: date
+    after: int = 0
 
 
 def convert_arrived(workspace: Workspace, event_ids: Sequence[str]) -> None:
     """Convert rows that were just written, as far as there are rates; refunds after what they refund."""
-    for step in _STEPS:
-        run(step.format(which=_THESE), {**_parameters(workspace, len(event_ids)), "events": list(event_ids)})
+    for step in _CONVERT_EVENTS:
+        run(step, {**_parameters(workspace), "events": list(event_ids)})
 
 
 def convert_waiting(workspace: Workspace) -> int:
     """Convert what waits and has a rate by now, and refunds whose sale has come since; how many rows changed."""
-    count = 0
-    while (changed := _convert_some(workspace)) > 0:
-        count += changed
-    return count
+    return _convert_pairs(workspace) + _follow_sales(workspace)
 
 
 def convert_all() -> int:
     """Convert what waits in every workspace; how many rows changed."""
-    waiting = Conversion.objects.filter(rate=None) | Conversion.objects.filter(awaits_sale=True)
-    return sum(map(convert_waiting, Workspace.objects.filter(pk__in=waiting.values("workspace").distinct())))
+    waiting = [identity for (identity,) in run(_WORKSPACES, ())]
+    return sum(map(convert_waiting, Workspace.objects.filter(pk__in=waiting)))
+
+
+def _convert_pairs(workspace: Workspace) -> int:
+    count = 0
+    pairs = deque(_Pair(*row) for row in _execute(_PAIRS_WITH_RATES, workspace))
+    while pairs:
+        some = [pairs.popleft() for _ in range(min(PAIRS, len(pairs)))]
+        each = max(BATCH // len(some), 1)
+        for place, changed, last in _convert_some(workspace, some, each):
+            count += changed
+            if changed == each:
+                pairs.appendleft(some[place - 1]._replace(after=last))
+    return count
 
 
 @transaction.atomic
-def _convert_some(workspace: Workspace) -> int:
+def _convert_some(workspace: Workspace, pairs: Sequence[_Pair], each: int) -> list[tuple[int, int, int]]:
+    """Place of each pair of which rows were converted, counted from 1, how many, and the last id of those."""
     lock_name(workspace, CONVERSION_LOCK)
-    changed = 0
+    currencies, days, after = map(list, zip(*pairs, strict=True))
+    return _execute(_CONVERT_PAIRS, workspace, currencies=currencies, days=days, after=after, each=each)
+
+
+def _follow_sales(workspace: Workspace) -> int:
+    """Convert refunds whose sales have come, from the first to the last, until there are none."""
+    count = after = 0
+    while True:
+        changed, last = _follow_some(workspace, after)
+        count += changed
+        if not last and not after:
+            return count
+        after = last
+
+
+@transaction.atomic
+def _follow_some(workspace: Workspace, after: int) -> tuple[int, int]:
+    """How many refunds beyond an id were converted, and the last id that was looked at; 0 if there are no more."""
+    lock_name(workspace, CONVERSION_LOCK)
+    found = _execute(_SALE_HAS_COME, workspace, after=after, limit=BATCH)
+    if not found:
+        return 0, 0
+    events = [event_id for _, event_id in found]
+    _execute(_SOLD_IN_BASE, workspace, events=events)
+    counts = [count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events)]
+    return sum(counts), found[-1][0]
+
+
+def _execute(statement: str, workspace: Workspace, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Rows of a statement that is planned for its parameters."""
     with connection.cursor() as cursor:
-        cursor.execute(_SOLD_IN_BASE, _parameters(workspace, BATCH))
-        for step in _STEPS:
-            cursor.execute(step.format(which="true"), _parameters(workspace, BATCH))
-            changed += cursor.fetchone()[0]
-    return changed
+        cursor.execute(statement, {**_parameters(workspace), **parameters})
+        return [] if cursor.description is None else cursor.fetchall()
 
 
-def _parameters(workspace: Workspace, limit: int) -> dict[str, Any]:
+def _parameters(workspace: Workspace) -> dict[str, Any]:
     return {
         "workspace": workspace.pk,
         "base": workspace.base_currency,
         "timezone": workspace.timezone,
         "decimals": MINOR_UNITS[workspace.base_currency],
         "age": longest_age(workspace),
-        "limit": limit,
     }

@@ -1,6 +1,6 @@
 """Other currencies count in the base currency at the rate of their day, and never before there is one."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from partners.models import FxRate
 from partners.services import create_partner
-from revenues import rollups
+from revenues import conversions, rollups
 from revenues.conversions import ROUNDED, convert_all, convert_waiting
 from revenues.models import Conversion
 from revenues.rollups import Deviation
@@ -174,6 +174,97 @@ def test_mapping_a_product_moves_the_base_amount_with_the_row(
     api.post("/api/v1/products", {"name": "One", "external_id": "sku-1"})
     assert rollups.verify(workspace) == Deviation()
     assert figures(api, partner) == (Decimal(80), 1)
+
+
+@pytest.mark.parametrize(("batch", "pairs"), [(1, 1), (4, 2), (5, 50), (5_000, 50)])
+def test_where_batches_are_cut_changes_nothing(
+    api: ApiClient, workspace: Workspace, partner: str, monkeypatch: pytest.MonkeyPatch, batch: int, pairs: int
+) -> None:
+    monkeypatch.setattr(conversions, "BATCH", batch)
+    monkeypatch.setattr(conversions, "PAIRS", pairs)
+    for day in (1, 2, 3):
+        for currency, many in (("EUR", 4), ("USD", 1), ("JPY", 2)):
+            for number in range(many):
+                sell(
+                    api,
+                    external_id=f"{currency}{day}-{number}",
+                    currency=currency,
+                    occurred_at=f"2026-05-0{day}T12:00Z",
+                )
+    for part in ("-33.33", "-33.33", "-33.34"):
+        refund(api, "EUR1-0", part)
+    refund(api, "EUR3-3", "-100")
+    rates = [
+        {"from": code, "to": "GBP", "on": "2026-05-01", "rate": each} for code, each in (("EUR", 0.85125), ("USD", 2))
+    ]
+    assert api.post("/v1/fx-rates", {"records": rates[:1]}).status_code == 200
+    assert figures(api, partner) == (Decimal("851.20"), 9)
+    assert api.post("/v1/fx-rates", {"records": rates[1:]}).status_code == 200
+    assert figures(api, partner) == (Decimal("1451.20"), 6)
+    assert rollups.verify(workspace) == Deviation()
+
+
+def test_a_refund_that_waits_with_its_sale_keeps_no_other_row_waiting(
+    api: ApiClient, workspace: Workspace, partner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversions, "BATCH", 2)
+    sell(api, external_id="s")
+    for _ in range(3):
+        refund(api, "s", "-1")
+    for _ in range(3):
+        sell(api, occurred_at="2026-05-20T12:00:00Z")
+    rate(workspace, "0.5", on=date(2026, 5, 20))
+    assert convert_waiting(workspace) == 3
+    assert figures(api, partner) == (Decimal(150), 4)
+    rate(workspace, "0.8")
+    assert convert_all() == 4
+    assert figures(api, partner) == (Decimal("227.6"), 0)
+
+
+def test_a_refund_before_a_sale_in_the_base_currency_waits_no_longer_for_it(
+    api: ApiClient, workspace: Workspace, partner: str
+) -> None:
+    refund(api, "s", "-40")
+    sell(api, external_id="s", currency="GBP")
+    assert convert_waiting(workspace) == 0
+    assert not Conversion.objects.filter(awaits_sale=True).exists()
+    rate(workspace, "0.5", on=date(2026, 5, 20))
+    assert convert_waiting(workspace) == 1
+    assert figures(api, partner) == (Decimal(80), 0)
+    assert rollups.verify(workspace) == Deviation()
+
+
+def test_many_rows_without_a_rate_cost_a_pass_no_more_than_their_days(api: ApiClient, partner: str) -> None:
+    records = [
+        {
+            "external_id": f"s{number}",
+            "type": "sale",
+            "amount": "1",
+            "currency": "EUR",
+            "partner_external_id": "p",
+            "occurred_at": f"{MAY_1 + timedelta(days=number % 5)}T12:00:00Z",
+        }
+        for number in range(2_000)
+    ]
+    for start in range(0, len(records), 100):
+        answer = api.post("/api/v1/revenues/batch", {"records": records[start : start + 100]})
+        assert answer.status_code == 200, answer.content[:500]
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE revenues_conversion")
+    before = rows_read()
+    assert convert_all() == 0
+    assert rows_read() - before < 50
+
+
+def rows_read() -> int:
+    """Rows of conversions that this transaction has read so far, by whatever plan."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_tup_read + sum(pg_stat_get_xact_tuples_returned(indexrelid))"
+            " FROM pg_stat_xact_user_tables AS whole JOIN pg_index ON indrelid = relid"
+            " WHERE relname = 'revenues_conversion' GROUP BY seq_tup_read"
+        )
+        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db
