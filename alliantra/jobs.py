@@ -85,10 +85,7 @@ def _set_ledger_marks(workspace: Workspace, _: date) -> str:
 
 
 def _attribute_revenue(workspace: Workspace, _: date) -> str:
-    begun = 0
-    while some := attribution.catch_up(workspace):
-        begun += some
-    return f"{begun} tasks of attribution worked off."
+    return f"{attribution.catch_up_with_all(workspace)} tasks of attribution worked off."
 
 
 def _convert_waiting(workspace: Workspace, _: date) -> str:

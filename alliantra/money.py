@@ -111,11 +111,6 @@ def split_by(shares: Shares, amount: Decimal, currency: str, *, seed: str) -> li
     return [CONTEXT.scaleb(Decimal(part), -exponent) for part in parts]
 
 
-def apportion(units: int, shares: Shares, *, seed: str) -> list[int]:
-    """Whole `units`, at least zero, split as `split` splits minor units."""
-    return _hamilton(units, shares, seed)
-
-
 def _whole_weights(weights: Sequence[Decimal]) -> list[int]:
     """Weights as integers in the same proportion."""
     finest = 0

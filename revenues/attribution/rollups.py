@@ -1,31 +1,34 @@
 """What attribution moves between partners, by day: kept with the stored paths, rebuilt from them, verified by them."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, Protocol
-from uuid import UUID
+from typing import Any, Final, Protocol, TypeAlias
 
 from django.db import connection, transaction
 
-from alliantra.money import CONTEXT
+from alliantra.money import STORED_DECIMALS
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
+from revenues.attribution.arrays import array, texts
 from revenues.attribution.credits import MODELS, ByModel, Step
 from revenues.attribution.reading import Revenue
 
 ATTRIBUTION_LOCK: Final = "attribution"
 """Held by whoever changes stored paths and these rollups: one at a time in each workspace."""
 
+_NOTHING: Final = (0,) * len(MODELS)
 _KEY: Final = "day, partner_id, channel, program, region"
 _SUMS: Final = ", ".join(MODELS)
 _PARTS: Final = ", ".join(f"base_amounts[{place}] AS {model}" for place, model in enumerate(MODELS, 1))
 _ADD: Final = f"""
 INSERT INTO revenues_creditrollup AS rollup (workspace_id, {_KEY}, {_SUMS})
-SELECT %s, * FROM unnest(%s::date[], %s::uuid[], %s::text[], %s::text[], %s::text[],
-                         {", ".join(["%s::numeric[]"] * len(MODELS))})
+SELECT %(workspace)s, {_KEY}, {_SUMS}
+FROM unnest(
+    %(days)s::date[], %(partners)s::uuid[], %(channels)s::text[], %(programs)s::text[], %(regions)s::text[],
+    {", ".join(f"%({model})s::numeric[]" for model in MODELS)}
+) AS moved ({_KEY}, {_SUMS})
 ON CONFLICT (workspace_id, {_KEY}) DO UPDATE
 SET {", ".join(f"{model} = rollup.{model} + EXCLUDED.{model}" for model in MODELS)}
 """  # noqa: S608 - built of our own names
@@ -66,14 +69,8 @@ FROM (
 """  # noqa: S608
 
 
-class Key(NamedTuple):
-    """What credit counts under."""
-
-    day: date
-    partner_id: UUID | None
-    channel: str
-    program: str
-    region: str
+Key: TypeAlias = tuple[str, str | None, str, str, str]
+"""What credit counts under: day, partner, channel, program, region."""
 
 
 class _Line(Protocol):
@@ -84,24 +81,24 @@ class _Line(Protocol):
 
 
 class Changes:
-    """What some paths change in the rollups, summed up."""
+    """What some paths change in the rollups, summed up, in millionths."""
 
     def __init__(self) -> None:
-        self.sums: dict[Key, ByModel] = defaultdict(lambda: [Decimal(0)] * len(MODELS))
+        self.sums: dict[Key, ByModel] = {}
 
-    def count(self, event: Revenue, lines: Iterable[_Line], *, sign: int) -> None:
+    def count(self, event: Revenue, lines: Sequence[_Line], *, sign: int) -> None:
         """A path that is there from now on (1), or no more (-1)."""
-        owner = Key(event.day, event.partner_id, event.channel, event.program, event.region)
-        for line in lines:
-            if line.base_amounts is not None:
-                step = line.step
-                self._move(Key(event.day, step.partner_id, step.channel, step.program, step.region), line, sign)
-                self._move(owner, line, -sign)
+        change, opposite = (operator.add, operator.sub) if sign > 0 else (operator.sub, operator.add)
+        given = [(line.step, line.base_amounts) for line in lines if line.base_amounts is not None]
+        for step, amounts in given:
+            self._move((event.day, step.partner_id, step.channel, step.program, step.region), change, amounts)
+        if given:
+            owner = (event.day, event.partner_id, event.channel, event.program, event.region)
+            taken = tuple(map(sum, zip(*(amounts for _, amounts in given), strict=True)))
+            self._move(owner, opposite, taken)
 
-    def _move(self, key: Key, line: _Line, sign: int) -> None:
-        change = CONTEXT.add if sign > 0 else CONTEXT.subtract
-        assert line.base_amounts is not None
-        self.sums[key] = list(map(change, self.sums[key], line.base_amounts))
+    def _move(self, key: Key, change: Callable[[int, int], int], amounts: ByModel) -> None:
+        self.sums[key] = tuple(map(change, self.sums.get(key, _NOTHING), amounts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +111,24 @@ class Deviation:
 
 def add(workspace: Workspace, changes: Changes) -> None:
     """Bring changes into the rollups. The caller holds ATTRIBUTION_LOCK."""
-    moved = {key: sums for key, sums in changes.sums.items() if any(sums)}
+    moved = [(key, sums) for key, sums in changes.sums.items() if any(sums)]
+    moved.sort(key=lambda pair: (pair[0][0], pair[0][1] or ""))
     if not moved:
         return
-    columns: list[list[Any]] = [list(column) for column in zip(*((*key, *sums) for key, sums in moved.items()))]  # noqa: B905
+    days, partners, channels, programs, regions = zip(*(key for key, _ in moved), strict=True)
+    parameters: dict[str, Any] = {
+        "workspace": workspace.pk,
+        "days": array(days),
+        "partners": array(partner or "NULL" for partner in partners),
+        "channels": texts(channels),
+        "programs": texts(programs),
+        "regions": texts(regions),
+    }
+    for model, column in zip(MODELS, zip(*(sums for _, sums in moved), strict=True), strict=True):
+        parameters[model] = array(f"{units}e-{STORED_DECIMALS}" for units in column)
     with connection.cursor() as cursor:
-        cursor.execute(_ADD, [workspace.pk, *columns])
-        cursor.execute(_CLEAR_EMPTY, [workspace.pk, columns[0]])
+        cursor.execute(_ADD, parameters)
+        cursor.execute(_CLEAR_EMPTY, [workspace.pk, array(set(days))])
 
 
 @transaction.atomic

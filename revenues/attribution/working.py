@@ -1,14 +1,13 @@
 """Working out credits: the paths to a chunk of revenue events, and to the refunds that name them."""
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import NamedTuple
-from uuid import UUID
 
 from alliantra.workspaces.models import Workspace
-from revenues.attribution.credits import Path, Step, steps_to
-from revenues.attribution.reading import Revenue, refunds_of, sales_of, touches_before
-from revenues.attribution.storing import Line, lines_of, replace, stored_lines
+from revenues.attribution.credits import Path, steps_to
+from revenues.attribution.reading import Revenue, Touches, refunds_of, sales_of, touches_before
+from revenues.attribution.storing import Effects, Line, replace, stored_lines
 
 SPAN = 30
 """Days of the lookback where the workspace says nothing else."""
@@ -17,7 +16,7 @@ SPAN = 30
 class Left(NamedTuple):
     """What a chunk leaves to be done: refunds whose sale is not here, and sales with more refunds than it may hold."""
 
-    waiting: list[UUID]
+    waiting: list[str]
     sales: list[Revenue]
 
 
@@ -27,8 +26,11 @@ def lookback(workspace: Workspace) -> timedelta:
     return timedelta(days=min(max(int(days), 1), 365))
 
 
-def work_out(workspace: Workspace, events: Iterable[Revenue], *, limit: int) -> Left:
-    """Work out the paths to these events and to up to `limit` refunds of them; store what differs."""
+def work_out(workspace: Workspace, events: Iterable[Revenue], effects: Effects, *, limit: int) -> Left:
+    """Work out the paths to these events and to up to `limit` refunds of them; store what differs.
+
+    What follows from that is added to `effects`, which the caller writes.
+    """
     chunk = {event.id: event for event in events}
     sales = [event for event in chunk.values() if event.type == "sale"]
     refunds = refunds_of(workspace, sales, limit=limit)
@@ -39,13 +41,12 @@ def work_out(workspace: Workspace, events: Iterable[Revenue], *, limit: int) -> 
     for refund_id, sale in found.items():
         path = paths[sale.id] if sale.id in chunk else _stored_path(sale, stored.get(sale.id, []))
         paths[refund_id] = path or _path_to_sale(chunk[refund_id], sale)
-    wanted = {identity: lines_of(event, paths[identity], workspace.base_currency) for identity, event in chunk.items()}
-    replace(workspace, chunk.values(), stored, wanted)
+    replace(workspace, chunk.values(), stored, paths, effects)
     waiting = [event.id for event in chunk.values() if event.names_a_sale and event.id not in found]
     return Left(waiting, sales if len(refunds) == limit else [])
 
 
-def _sales_by_refund(workspace: Workspace, events: Collection[Revenue]) -> dict[UUID, Revenue]:
+def _sales_by_refund(workspace: Workspace, events: Collection[Revenue]) -> dict[str, Revenue]:
     """The sale of each refund among these events that names one which is here."""
     refunds = [event for event in events if event.names_a_sale]
     sales = sales_of(workspace, refunds)
@@ -53,17 +54,17 @@ def _sales_by_refund(workspace: Workspace, events: Collection[Revenue]) -> dict[
     return {refund_id: sale for refund_id, sale in found.items() if sale is not None}
 
 
-def _own_paths(workspace: Workspace, events: Collection[Revenue]) -> dict[UUID, Path | None]:
+def _own_paths(workspace: Workspace, events: Collection[Revenue]) -> dict[str, Path | None]:
     """The path of each event over its customer's touches; None where all credit is its own partner's or nobody's."""
     known = [event for event in events if event.customer_id]
     touches = touches_before(workspace, known, lookback(workspace))
-    paths: dict[UUID, Path | None] = dict.fromkeys(event.id for event in events)
+    paths: dict[str, Path | None] = dict.fromkeys(event.id for event in events)
     for event in known:
         paths[event.id] = _own_path(event, touches)
     return paths
 
 
-def _own_path(event: Revenue, touches: Mapping[tuple[str, datetime], list[Step]]) -> Path | None:
+def _own_path(event: Revenue, touches: Touches) -> Path | None:
     before = [step for step in touches.get((event.customer_id, event.occurred_at), ()) if step.touch_id != event.id]
     steps = steps_to(before, event.step)
     leads_elsewhere = any(step.partner_id != event.partner_id for step in steps)

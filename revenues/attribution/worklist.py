@@ -6,11 +6,10 @@ depend on the order in which events arrived, nor on how the work is cut into chu
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -18,6 +17,8 @@ from django.db.models import Q
 from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
+from revenues.attribution.arrays import array, texts
+from revenues.attribution.merging import PACK, merge_tasks
 from revenues.attribution.reading import (
     ALWAYS,
     Revenue,
@@ -29,25 +30,26 @@ from revenues.attribution.reading import (
     sales_of,
 )
 from revenues.attribution.rollups import ATTRIBUTION_LOCK
+from revenues.attribution.storing import Effects
 from revenues.attribution.working import Left, lookback, work_out
 from revenues.models import AttributionTask
 
-CHUNK: Final = 1_000
-"""Most revenue events of one transaction, and twice as many as customers: with paths of full length five seconds."""
+CHUNK: Final = 2_000
+"""Most revenue events that are worked on at once, and twice as many as customers."""
 READ_CHUNK: Final = 500
 READ_CHUNKS: Final = 2
 READ_LISTS: Final = 3
 """What a read does at most before it answers: chunks of work, and lists of refunds that wait for their sales."""
 TASKS: Final = 200
-PACK: Final = 1_000
-"""Customers, or events, of a task that is not from ingestion."""
+TURN_SECONDS: Final = 3.0
+"""After which a transaction of many chunks ends: reads wait for it."""
 SECONDS: Final = 30
 """After which the periodic task leaves the rest to the next."""
 
 _WAITING: Final = Q(first_at=None, last_at__isnull=False)
 # The first task is always taken, whatever it holds; of it and of the others as much as fits.
 _TAKEN: Final = """
-SELECT id, customer_ids, event_ids, first_at, last_at FROM (
+SELECT id, customer_ids, event_ids::text[], first_at, last_at FROM (
     SELECT *, sum(cardinality(customer_ids) + cardinality(event_ids)) OVER (ORDER BY id)
               - cardinality(customer_ids) - cardinality(event_ids) AS before
     FROM (SELECT * FROM revenues_attributiontask
@@ -55,9 +57,10 @@ SELECT id, customer_ids, event_ids, first_at, last_at FROM (
           ORDER BY id LIMIT %(tasks)s) AS task) AS task
 WHERE before < %(limit)s ORDER BY id
 """
-_SHORTEN: Final = (
-    "UPDATE revenues_attributiontask SET customer_ids = %s, event_ids = %s WHERE workspace_id = %s AND id = %s"
-)
+_SHORTEN: Final = """
+UPDATE revenues_attributiontask SET customer_ids = %s::text[], event_ids = %s::uuid[]
+WHERE workspace_id = %s AND id = %s
+"""
 _FINISH: Final = "DELETE FROM revenues_attributiontask WHERE workspace_id = %s AND id = ANY(%s)"
 _APPEND_CUSTOMERS: Final = """
 INSERT INTO revenues_attributiontask (workspace_id, created_at, customer_ids, event_ids, first_at, last_at)
@@ -80,7 +83,7 @@ _OF_SALES: Final = """
 (source_id, original_external_id) IN (SELECT * FROM unnest(%(sources)s::uuid[], %(names)s::text[]))
 """
 _NOT_LISTED: Final = """
-SELECT id FROM unnest(%(ids)s::uuid[]) AS new (id)
+SELECT id::text FROM unnest(%(ids)s::uuid[]) AS new (id)
 WHERE NOT EXISTS (SELECT FROM revenues_attributiontask
                   WHERE workspace_id = %(workspace)s AND first_at IS NULL AND last_at IS NOT NULL
                     AND new.id = ANY(event_ids))
@@ -92,7 +95,7 @@ class _Work:
     """What tasks ask for: periods of customers' revenue, and single events."""
 
     periods: dict[str, list[tuple[datetime, datetime]]] = field(default_factory=lambda: defaultdict(list))
-    event_ids: set[UUID] = field(default_factory=set)
+    event_ids: set[str] = field(default_factory=set)
 
     def spans(self) -> list[Span]:
         """The periods, those that overlap as one."""
@@ -110,23 +113,35 @@ def _joined(periods: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime
 
 
 @transaction.atomic
-def catch_up(workspace: Workspace, *, limit: int = CHUNK) -> int:
-    """Work off the first tasks, up to `limit` revenue events of half as many customers, in one transaction.
+def catch_up(workspace: Workspace, *, limit: int = CHUNK, seconds: float = 0) -> int:
+    """Work off the first tasks in one transaction: chunk after chunk until the time is over, at least one.
 
-    How many tasks were begun; 0 if there are none, or another worker is at it.
+    A chunk is up to `limit` revenue events of half as many customers. How many tasks were begun; 0 if there are none,
+    or another worker is at it.
     """
-    return _work(workspace, limit) if try_lock_name(workspace, ATTRIBUTION_LOCK) else 0
+    return _work(workspace, limit, _during(seconds)) if try_lock_name(workspace, ATTRIBUTION_LOCK) else 0
 
 
 def catch_up_all(*, seconds: float = SECONDS) -> int:
-    """Work off the tasks of every workspace, chunk by chunk in turn, for a while; how many tasks were begun."""
+    """Work off the tasks of every workspace, in turn, for a while; how many tasks were begun."""
     until = time.monotonic() + seconds
     begun = 0
     behind = list(Workspace.objects.filter(pk__in=AttributionTask.objects.exclude(_WAITING).values("workspace")))
+    for workspace in behind:
+        merge_tasks(workspace)
     while behind and time.monotonic() < until:
-        counts = {workspace: catch_up(workspace) for workspace in behind}
+        counts = {workspace: catch_up(workspace, seconds=TURN_SECONDS) for workspace in behind}
         begun += sum(counts.values())
         behind = [workspace for workspace, count in counts.items() if count]
+    return begun
+
+
+def catch_up_with_all(workspace: Workspace) -> int:
+    """Work off all tasks of one workspace, however long that takes; how many tasks were begun."""
+    merge_tasks(workspace)
+    begun = 0
+    while some := catch_up(workspace, seconds=TURN_SECONDS):
+        begun += some
     return begun
 
 
@@ -142,9 +157,7 @@ def catch_up_for_read(workspace: Workspace) -> None:
         if not tasks.exclude(_WAITING).exists():
             return
         lock_name(workspace, ATTRIBUTION_LOCK)
-        for _ in range(READ_CHUNKS):
-            if not _work(workspace, READ_CHUNK):
-                break
+        _work(workspace, READ_CHUNK, range(READ_CHUNKS))
 
 
 def enqueue_all(workspace: Workspace) -> None:
@@ -169,14 +182,28 @@ def look_for_all_sales() -> int:
     return sum(map(look_for_sales, Workspace.objects.filter(pk__in=waiting.values("workspace"))))
 
 
-def _work(workspace: Workspace, limit: int) -> int:
-    work = _Work()
-    begun = _take(workspace, work, max(limit // 2, 1))
-    if begun:
+def _during(seconds: float) -> Iterator[int]:
+    """Once, and again until the time is over."""
+    until = time.monotonic() + seconds
+    yield 0
+    while time.monotonic() < until:
+        yield 0
+
+
+def _work(workspace: Workspace, limit: int, chunks: Iterable[int]) -> int:
+    """Work off as many chunks, as far as there are tasks; how many tasks were begun."""
+    effects, count = Effects(), 0
+    for _ in chunks:
+        work = _Work()
+        begun = _take(workspace, work, max(limit // 2, 1))
+        if not begun:
+            break
+        count += begun
         events = {event.id: event for event in revenue_by_id(workspace, work.event_ids)}
         events |= {event.id: event for event in _due(workspace, work.spans(), limit)}
-        _leave(workspace, work_out(workspace, events.values(), limit=limit))
-    return begun
+        _leave(workspace, work_out(workspace, events.values(), effects, limit=limit))
+    effects.write(workspace)
+    return count
 
 
 def _take(workspace: Workspace, work: _Work, limit: int) -> int:
@@ -196,7 +223,7 @@ def _take(workspace: Workspace, work: _Work, limit: int) -> int:
             if len(chosen) == len(customers) and len(listed) == len(event_ids):
                 finished.append(identity)
             else:
-                rest = [customers[len(chosen) :], event_ids[len(listed) :]]
+                rest = [texts(customers[len(chosen) :]), array(event_ids[len(listed) :])]
                 cursor.execute(_SHORTEN, [*rest, workspace.pk, identity])
         cursor.execute(_FINISH, [workspace.pk, finished])
     for customer in loyal_customers(workspace, list(work.periods)):
@@ -244,19 +271,19 @@ def _list_spans(workspace: Workspace, spans: Iterable[Span]) -> None:
     )
 
 
-def _list_events(workspace: Workspace, event_ids: Sequence[UUID]) -> None:
+def _list_events(workspace: Workspace, event_ids: Sequence[str]) -> None:
     AttributionTask.objects.bulk_create(
         AttributionTask(workspace=workspace, event_ids=pack) for pack in _packs(event_ids)
     )
 
 
-def _list_waiting(workspace: Workspace, refund_ids: Sequence[UUID]) -> None:
+def _list_waiting(workspace: Workspace, refund_ids: Sequence[str]) -> None:
     AttributionTask.objects.bulk_create(
         AttributionTask(workspace=workspace, event_ids=pack, last_at=ALWAYS[1]) for pack in _packs(refund_ids)
     )
 
 
-def _packs(ids: Sequence[UUID]) -> list[list[UUID]]:
+def _packs(ids: Sequence[str]) -> list[list[str]]:
     return [list(ids[start : start + PACK]) for start in range(0, len(ids), PACK)]
 
 
@@ -265,11 +292,12 @@ def _look_for_sales(workspace: Workspace, *, lists: int | None) -> int:
     waiting = AttributionTask.objects.in_workspace(workspace).filter(_WAITING).order_by("-id")
     found, still, seen = [], [], []
     for task in waiting[:lists]:
-        refunds = revenue_by_id(workspace, task.event_ids)
+        identities = list(map(str, task.event_ids))
+        refunds = revenue_by_id(workspace, identities)
         sales = sales_of(workspace, refunds)
         arrived = {refund.id for refund in refunds if (refund.source_id, refund.original_external_id) in sales}
-        found += [identity for identity in task.event_ids if identity in arrived]
-        still += [identity for identity in task.event_ids if identity not in arrived]
+        found += [identity for identity in identities if identity in arrived]
+        still += [identity for identity in identities if identity not in arrived]
         seen.append(task.pk)
     if found or len(seen) > -(-len(still) // PACK):
         AttributionTask.objects.in_workspace(workspace).filter(pk__in=seen).delete()

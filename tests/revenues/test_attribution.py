@@ -335,6 +335,19 @@ def test_the_rollups_hold_what_is_taken_and_what_is_given(workspace: Workspace, 
     assert rollups_of(workspace) == found
 
 
+def test_names_are_kept_whatever_characters_are_in_them(workspace: Workspace, actor: Actor) -> None:
+    regions = ['\\N "Kent", {GB}', "C:\\new\\table", "NULL", "Zürich 'n'"]
+    customer = 'c"1\\, {x}'
+    for number, region in enumerate(regions):
+        post(actor, touch("A", f'a"\\{number}', day(number), customer, region=region))
+    post(actor, sale("B", "s\\", day(9), "10.00", customer, region=regions[0]))
+    post_row(actor, "refund", "r", day(10), "-10", original_external_id="s\\", currency="GBP")
+    paths = caught_up(workspace)
+    assert [step[0] for step in paths["r"]] == [step[0] for step in paths["s\\"]]
+    assert len(paths["r"]) == 5
+    assert {key[4] for key in rollups_of(workspace)} == {*regions, ""}
+
+
 def test_rollups_that_come_to_nothing_are_gone(workspace: Workspace, actor: Actor) -> None:
     post(actor, touch("A", "a", day(0)), sale("B", "s", day(1)))
     caught_up(workspace)

@@ -5,18 +5,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
-from uuid import UUID
+from unittest.mock import patch
 
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alliantra.money import MINOR_UNITS
+from alliantra.money import MINOR_UNITS, split
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
-from revenues.attribution import catch_up, enqueue_all
-from revenues.attribution.credits import MODELS, PATH_LIMIT, Path, Split, Step, steps_to
+from revenues.attribution import catch_up, enqueue_all, merging, reading
+from revenues.attribution.credits import MODELS, PATH_LIMIT, Path, Split, Step, decayed, steps_to
 from revenues.attribution.rollups import Deviation, rebuild, verify
 from revenues.attribution.worklist import look_for_sales
 from revenues.models import AttributionTask, CreditRollup, RevenueEvent, Touchpoint
@@ -24,13 +24,15 @@ from tests.revenues.attribution_journeys import START, make_partners, post, post
 
 MOMENT = datetime(2026, 5, 31, tzinfo=UTC)
 AMOUNTS = st.decimals("-99999999", "99999999", allow_nan=False, allow_infinity=False, places=6).filter(bool)
+CREDIT, MILLION = 10**12, 10**6
+"""Credits are counted in units of 10^-12, amounts in millionths."""
 AGES = st.lists(st.integers(0, 365 * 86_400_000_000), min_size=1, max_size=120)
 
 
 def journey(ages: Sequence[int], seed: str = "seed") -> Path:
     """A path over touches of these ages in microseconds."""
     moments = sorted(MOMENT - timedelta(microseconds=age) for age in ages)
-    steps = [Step(UUID(int=place), moment, UUID(int=place), "", "", "") for place, moment in enumerate(moments)]
+    steps = [Step(str(place), moment, str(place), "", "", "") for place, moment in enumerate(moments)]
     return Path(steps_to(steps, None), MOMENT, seed)
 
 
@@ -43,10 +45,42 @@ def test_credits_add_up_to_one_and_amounts_to_the_event(
     assert len(path.steps) == len(shares) == len(amounts) == min(len(ages), PATH_LIMIT)
     sign = 1 if amount > 0 else -1
     for place, model in enumerate(MODELS):
-        assert sum(Fraction(row[place]) for row in shares) == 1, model
-        assert sum(Fraction(row[place]) for row in amounts) == Fraction(amount), model
-        assert all(0 <= row[place] <= 1 and row[place].as_tuple().exponent == -12 for row in shares)
+        assert sum(row[place] for row in shares) == CREDIT, model
+        assert sum(Fraction(row[place], MILLION) for row in amounts) == Fraction(amount), model
+        assert all(0 <= row[place] <= CREDIT for row in shares)
         assert all(row[place] * sign >= 0 for row in amounts)
+
+
+@given(
+    ages=st.one_of(AGES, st.lists(st.integers(0, 12).map(lambda weeks: weeks * 302_400_000_000), min_size=1)),
+    units=st.integers(-(10**9), 10**9),
+    currency=st.sampled_from(["GBP", "JPY", "KWD"]),
+    seed=st.text(max_size=4),
+)
+def test_money_would_be_split_the_same(ages: list[int], units: int, currency: str, seed: str) -> None:
+    path = journey(ages, seed)
+    count = len(path.steps)
+    middle = count - 2
+    ends = [Decimal(2 * middle)]
+    weights: list[list[Decimal]] = [
+        [Decimal(0)] * (count - 1) + [Decimal(1)],
+        [Decimal(1)] + [Decimal(0)] * (count - 1),
+        [Decimal(1)] * count,
+        [Decimal(decayed((path.moment - step.touched_at) // timedelta(microseconds=1))) for step in path.steps],
+        [*ends, *[Decimal(1)] * middle, *ends] if middle > 0 else [Decimal(1)] * count,
+    ]
+    amount = Decimal(units).scaleb(-MINOR_UNITS[currency])
+    columns = zip(*Split(path).amounts(amount, currency), strict=True)
+    for column, each in zip(columns, weights, strict=True):
+        shares = [(str(place), weight) for place, weight in enumerate(each, 1)]
+        assert [Decimal(part) / MILLION for part in column] == split(amount, shares, currency, seed=seed)
+
+
+@given(age=st.integers(0, 365 * 86_400_000_000))
+def test_a_weight_decays_by_a_half_each_week(age: int) -> None:
+    exact = (Decimal(2) ** -(Decimal(age) / 604_800_000_000)).scaleb(40)
+    assert abs(decayed(age) - exact) <= exact.scaleb(-25) + 1
+    assert abs(decayed(age + 604_800_000_000) * 2 - decayed(age)) <= 2
 
 
 @given(ages=AGES, amount=AMOUNTS)
@@ -58,15 +92,15 @@ def test_each_part_is_what_its_exact_weight_gives(ages: list[int], amount: Decim
         "first_touch": [Fraction(1)] + [Fraction(0)] * (count - 1),
         "linear": [Fraction(1, count)] * count,
         "position_based": positions(count),
-        "time_decay": decayed(path),
+        "time_decay": shares_decayed(path),
     }
     unit = Fraction(1, 10 ** MINOR_UNITS["GBP"])
     shares, amounts = Split(path).credits(), Split(path).amounts(amount, "GBP")
     for place, model in enumerate(MODELS):
         for weight, credit, part in zip(weights[model], shares, amounts, strict=True):
-            assert abs(Fraction(credit[place]) - weight) < Fraction(1, 10**12) + Fraction(1, 10**13)
+            assert abs(Fraction(credit[place], CREDIT) - weight) < Fraction(1, 10**12) + Fraction(1, 10**13)
             # A unit for the largest remainder, and at most half of one that is smaller than a unit.
-            assert abs(Fraction(part[place]) - weight * Fraction(amount)) < 2 * unit
+            assert abs(Fraction(part[place], MILLION) - weight * Fraction(amount)) < 2 * unit
 
 
 def positions(count: int) -> list[Fraction]:
@@ -76,7 +110,7 @@ def positions(count: int) -> list[Fraction]:
     return [Fraction(2, 5), *[Fraction(1, 5) / (count - 2)] * (count - 2), Fraction(2, 5)]
 
 
-def decayed(path: Path) -> list[Fraction]:
+def shares_decayed(path: Path) -> list[Fraction]:
     """Weights of time_decay, by powers of two instead of exponentials."""
     two = Decimal(2)
     ages = [(path.moment - step.touched_at) // timedelta(microseconds=1) for step in path.steps]
@@ -154,11 +188,12 @@ def everything(workspace: Workspace) -> tuple[Any, Any]:
     order=st.randoms(use_true_random=False),
     limits=st.lists(st.integers(0, 4), min_size=12, max_size=12),
     lookback=st.integers(1, 12),
+    walk=st.sampled_from([1, 3, reading.WALK_LIMIT]),
 )
 def test_any_interleaving_of_arrival_and_work_gives_what_one_recomputation_gives(
-    actor: Actor, ledger: list[dict[str, Any]], order: Any, limits: list[int], lookback: int
+    actor: Actor, ledger: list[dict[str, Any]], order: Any, limits: list[int], lookback: int, walk: int
 ) -> None:
-    with transaction.atomic():
+    with transaction.atomic(), patch.object(reading, "WALK_LIMIT", walk), patch.multiple(merging, FEW=0, OFTEN=0):
         workspace = actor.workspace
         workspace.settings["attribution_lookback_days"] = lookback
         workspace.save()
@@ -174,6 +209,8 @@ def test_any_interleaving_of_arrival_and_work_gives_what_one_recomputation_gives
             for event in batch:
                 if not event["partner_id"]:
                     post_without_partner(actor, event)
+            if limits[2] == 0:
+                merging.merge_tasks(workspace)
             for _ in range(limits[0] // 2):
                 catch_up(workspace, limit=1 + limits[1])
                 assert verify(workspace) == Deviation()

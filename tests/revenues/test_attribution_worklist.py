@@ -13,11 +13,12 @@ from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.services import create_workspace
 from revenues.attribution import catch_up, catch_up_all, catch_up_for_read
+from revenues.attribution.merging import merge_tasks
 from revenues.attribution.rollups import ATTRIBUTION_LOCK, Deviation, verify
 from revenues.models import AttributionTask, CreditRollup, Touchpoint
 from revenues.tasks import attribute_revenue, look_for_sales
 from tests.concurrency import in_parallel
-from tests.revenues.attribution_journeys import START, day, make_partners, post, sale, stored, touch
+from tests.revenues.attribution_journeys import START, day, make_partners, post, post_row, sale, stored, touch
 
 EXACT = Deviation()
 
@@ -201,6 +202,49 @@ def test_the_periodic_task_serves_workspaces_in_turn_and_stops_in_time(actor: Ac
         Touchpoint.objects.in_workspace(actor.workspace).count()
         == Touchpoint.objects.in_workspace(rival.workspace).count()
     )
+
+
+def test_customers_of_many_batches_are_listed_once_and_worked_out_once(workspace: Workspace, actor: Actor) -> None:
+    make_partners(actor, "ABC")
+    for event in journeys(4, sales=5):
+        post(actor, event)
+    assert AttributionTask.objects.count() == 24
+    assert merge_tasks(workspace)
+    [task] = AttributionTask.objects.all()
+    assert sorted(task.customer_ids) == ["c0", "c1", "c2", "c3"]
+    assert not merge_tasks(workspace)
+    assert catch_up(workspace) == 1
+    assert not AttributionTask.objects.exists()
+    assert {len(path) for path in stored(workspace).values()} == {2, 3, 4, 5, 6}
+    assert verify(workspace) == EXACT
+
+
+def test_a_short_worklist_and_one_of_different_customers_are_left_alone(workspace: Workspace, actor: Actor) -> None:
+    make_partners(actor, "ABC")
+    for _ in range(2):
+        for event in journeys(1, sales=3):
+            post(actor, {**event, "external_id": None})
+    assert not merge_tasks(workspace)
+    for event in journeys(30, sales=0):
+        post(actor, event)
+    assert not merge_tasks(workspace)
+    assert AttributionTask.objects.count() == 38
+
+
+def test_what_a_customer_did_years_apart_is_not_merged_and_refunds_are_kept(workspace: Workspace, actor: Actor) -> None:
+    make_partners(actor, "ABC")
+    for number in range(9):
+        post(actor, touch("A", f"a{number}", day(number)))
+        post_row(actor, "refund", f"r{number}", day(number), "-1", original_external_id=f"s{number // 2}")
+        post(actor, touch("A", f"b{number}", day(400 + number)))
+    assert AttributionTask.objects.count() == 27
+    assert merge_tasks(workspace)
+    early, late, refunds = AttributionTask.objects.order_by("first_at")
+    assert early.customer_ids == late.customer_ids == ["c"]
+    assert (early.first_at, early.last_at) == (START, START + timedelta(days=8))
+    assert (late.first_at, late.last_at) == (START + timedelta(days=400), START + timedelta(days=408))
+    assert (refunds.customer_ids, refunds.first_at, refunds.last_at) == ([], None, None)
+    assert len(refunds.event_ids) == 9
 
 
 def test_a_customer_of_thousands_of_events_is_worked_off_in_chunks(workspace: Workspace, actor: Actor) -> None:
