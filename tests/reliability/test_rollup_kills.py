@@ -72,7 +72,7 @@ while True:
 ATTRIBUTOR = """
 from revenues import attribution
 while True:
-    attribution.catch_up(workspace)
+    attribution.catch_up_all(seconds=0.5)
     attribution.look_for_all_sales()
 """
 MAPPER = """
