@@ -148,6 +148,11 @@ SENT: list[tuple[str, dict[str, Any], str]] = [
 """Path, what makes a record there, and a field to change."""
 
 
+def without_figures(shown: dict[str, Any]) -> dict[str, Any]:
+    """A record but for the figures of the last 30 days, which are other days an hour after midnight."""
+    return {name: value for name, value in shown.items() if name != "performance"}
+
+
 @pytest.mark.parametrize(("path", "new", "field"), SENT, ids=[path for path, _, _ in SENT])
 def test_the_tag_of_every_answer_is_that_of_the_stored_row(
     path: str, new: dict[str, Any], field: str, api: ApiClient, actor: Actor
@@ -164,7 +169,8 @@ def test_the_tag_of_every_answer_is_that_of_the_stored_row(
         assert again.status_code == 200, again.content
     assert api.patch(address, {field: "Late"}, If_Match=changed.headers["ETag"]).status_code == 412
     shown = api.get(address)
-    assert (again.headers["ETag"], again.json()["data"]) == (shown.headers["ETag"], shown.json()["data"])
+    assert again.headers["ETag"] == shown.headers["ETag"]
+    assert without_figures(again.json()["data"]) == without_figures(shown.json()["data"])
 
 
 def test_what_is_written_by_the_hundred_is_answered_as_it_is_stored(api: ApiClient, workspace: Workspace) -> None:

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "online-retail" / (
@@ -64,6 +65,11 @@ def read_lines() -> Iterator[Line]:
                 customer=row["CustomerID"],
                 territory=row["Country"],
             )
+
+
+def is_of_every_other(line: Line) -> bool:
+    """Whether a line is of every other customer; of those without one, every other line."""
+    return crc32((line.customer or line.external_id).encode()) % 2 == 0
 
 
 def file_with_partners(lines: Sequence[Line]) -> bytes:

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
-from zlib import crc32
 
 import httpx
 import pytest
 
 from tests.journeys.closed_months import Owed, agreements, linked
-from tests.journeys.online_retail import FILE, PARTNERS, PAYEES, Line, read_lines
+from tests.journeys.online_retail import FILE, PARTNERS, PAYEES, Line, is_of_every_other, read_lines
 from tests.journeys.server import Installation
 from tests.journeys.test_online_retail import (
     WITHOUT_PARTNER,
@@ -78,11 +77,6 @@ def test_six_months_closed_one_by_one_come_to_what_all_lines_come_to(clients: Se
         assert (now["digest"], now["status"]) == (run["digest"], "locked"), month
         assert finance.get(f"{RUNS}/{run['id']}/verification").json()["data"]["holds"], month
     pay(finance, last)
-
-
-def is_of_every_other(line: Line) -> bool:
-    """Whether a line is of every other customer; of those without one, every other line."""
-    return crc32((line.customer or line.external_id).encode()) % 2 == 0
 
 
 def set_up(client: httpx.Client) -> None:
