@@ -6,6 +6,7 @@ as the right one, and each of a batch's keys would be looked for among all its r
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -96,3 +97,22 @@ def test_a_page_reads_little_more_than_its_rows(ours: Workspace, api: ApiClient,
     address = path.format(partner=partner, period="period=2026-05-01,2026-05-31")
     assert rows_read(lambda: answers.append(api.get(address))) <= ROWS_OF_A_PARTNER + 100
     assert len(answers[0].json()["data"]) in {4, 20}
+
+
+def test_a_ledger_that_was_analysed_before_forgets_its_workspaces(actor: Actor) -> None:
+    fill(actor)
+    forget = import_module("revenues.migrations.0010_unknown_workspaces").FORGET
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE revenues_revenueevent ALTER COLUMN workspace_id SET STATISTICS -1")
+        cursor.execute("ANALYZE revenues_revenueevent")
+        assert are_workspaces_known(cursor)
+        cursor.execute(forget)
+        cursor.execute("ANALYZE revenues_revenueevent")
+        assert not are_workspaces_known(cursor)
+
+
+def are_workspaces_known(cursor: Any) -> bool:
+    """Whether the planner has statistics of the ledger's workspaces."""
+    cursor.execute("SELECT FROM pg_stats WHERE tablename = 'revenues_revenueevent' AND attname = 'workspace_id'")
+    return cursor.fetchone() is not None
