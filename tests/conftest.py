@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,8 @@ settings.register_profile("repeatable", parent=settings.get_profile("untimed"), 
 settings.load_profile("untimed" if IS_SOAK else "repeatable")
 
 ClientFactory = Callable[..., ApiClient]
+ACME: Any = {"slug": "acme", "name": "Acme", "base_currency": "GBP", "timezone": "Europe/London"}
+RIVAL: Any = {"slug": "rival", "name": "Rival", "base_currency": "USD", "timezone": "America/New_York"}
 
 
 @pytest.fixture
@@ -29,13 +32,13 @@ def now() -> datetime:
 @pytest.fixture
 def workspace(db: None) -> Workspace:
     """Acme, in London."""
-    return create_workspace(slug="acme", name="Acme", base_currency="GBP", timezone="Europe/London")
+    return create_workspace(**ACME)
 
 
 @pytest.fixture
 def rival_workspace(db: None) -> Workspace:
     """Rival, whose rows must never be seen in Acme."""
-    return create_workspace(slug="rival", name="Rival", base_currency="USD", timezone="America/New_York")
+    return create_workspace(**RIVAL)
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from tests.http import ApiClient
 
 ROWS = 10_000
 PARTNERS = 50
-ROWS_OF_A_PARTNER = ROWS // PARTNERS
+FEW = ROWS // 8
+"""What a plan by the right index stays far below, and one by a wrong index reads for a single key or page."""
 FILL = """
 INSERT INTO revenues_revenueevent (id, workspace_id, created_at, updated_at, source_id, external_id, event_type, type,
     amount, currency, occurred_at, partner_id, external_product_identifier, customer_id, payee_hint, territory,
@@ -75,7 +76,7 @@ def test_a_batch_sent_again_reads_its_own_rows(ours: Workspace, api: ApiClient) 
         {**record, "external_id": f"tx_{number}", "occurred_at": "2026-05-01T12:00:00Z"} for number in range(1, 301)
     ]
     answers: list[Any] = []
-    assert rows_read(lambda: answers.append(api.post("/v1/events", {"records": records}))) < 2 * len(records)
+    assert rows_read(lambda: answers.append(api.post("/v1/events", {"records": records}))) < FEW
     assert {result["response"]["data"]["outcome"] for result in answers[0].json()["data"]} == {"skipped_duplicate"}
 
 
@@ -95,7 +96,7 @@ def test_a_page_reads_little_more_than_its_rows(ours: Workspace, api: ApiClient,
     partner = api.get("/v1/partners?external_id=p7").json()["data"][0]["id"]
     answers: list[Any] = []
     address = path.format(partner=partner, period="period=2026-05-01,2026-05-31")
-    assert rows_read(lambda: answers.append(api.get(address))) <= ROWS_OF_A_PARTNER + 100
+    assert rows_read(lambda: answers.append(api.get(address))) < FEW
     assert len(answers[0].json()["data"]) in {4, 20}
 
 

@@ -5,52 +5,18 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.db.models import ForeignKey, Model
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console.base import ConsoleAdmin
-from alliantra.workspaces.console.rows import RowsField
-from alliantra.workspaces.models import Workspace, WorkspaceModel
 from partners.models import Partner, Payee, PayeeGroup
 from revenues.models import Product, ProductMapping, RevenueSource
 from rules.models import CalculationRun, Rule
 from tests import factories
-from tests.console.conftest import one_of_each
 from tests.console.test_writes import TIER_CHOICES
-
-REGISTERED: list[type[Model]] = sorted(admin.site._registry, key=lambda model: model._meta.label)
-
-
-def label(model: type[Model]) -> str:
-    """Test id."""
-    return model._meta.label
-
-
-def address(model: type[Model], page: str, *args: Any) -> str:
-    """Address of a page of a model."""
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
-
-
-def rows_of(model: type[Model], workspace: Workspace) -> list[Any]:
-    """A workspace's rows of a model."""
-    if model is Workspace:
-        return [workspace]
-    return list(model._default_manager.filter(workspace=workspace))
-
-
-def references(model: type[Model]) -> list[Any]:
-    """Foreign keys to rows that belong to a workspace."""
-    keys = [field for field in model._meta.get_fields() if isinstance(field, ForeignKey)]
-    return [field for field in keys if issubclass(field.remote_field.model, WorkspaceModel)]
-
-
-@pytest.fixture
-def rival_rows(rival: Actor) -> Actor:
-    """A row of every kind in Rival, none of them in Acme."""
-    one_of_each(rival)
-    return rival
+from tests.console.walks.registered import REGISTERED, address, label, references, rows_of
 
 
 def test_every_page_is_built_on_our_base_class() -> None:
@@ -131,30 +97,6 @@ def test_autocomplete_finds_nothing_of_another_workspace(owner: Client, actor: A
             offered = {item["id"] for item in found.json()["results"]} if found.status_code == 200 else set()
             assert not offered & {str(row.pk) for row in rows_of(field.remote_field.model, rival_rows.workspace)}
     assert asked > 5
-
-
-def fields_of(form: Any) -> list[Any]:
-    """Form fields, those inside tables included."""
-    fields = list(form.fields.values())
-    for field in form.fields.values():
-        if isinstance(field, RowsField):
-            fields += field.widget.formset(form_kwargs=field.widget.form_kwargs).empty_form.fields.values()
-    return fields
-
-
-@pytest.mark.parametrize("model", REGISTERED, ids=label)
-def test_forms_offer_only_rows_of_the_workspace(
-    model: type[Model], owner: Client, actor: Actor, rival_rows: Actor
-) -> None:
-    one_of_each(actor, 2)
-    row = rows_of(model, actor.workspace)[0]
-    for page in (address(model, "add"), address(model, "change", row.pk)):
-        shown = owner.get(page)
-        assert shown.status_code in {200, 403}
-        form = shown.context["adminform"].form if "adminform" in (shown.context or {}) else None
-        for field in fields_of(form) if form is not None else ():
-            if hasattr(field, "queryset"):
-                assert not field.queryset.exclude(workspace=actor.workspace).exists()
 
 
 def foreign(model: Any, actor: Actor) -> str:
