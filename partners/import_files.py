@@ -43,12 +43,20 @@ def csv_records(
     A byte order mark is passed over. Raises Invalid for a header with strange, double or missing columns,
     and for what is no CSV.
     """
+    for _, record in numbered_csv_records(body, columns=columns, required=required, with_metadata=with_metadata):
+        yield record
+
+
+def numbered_csv_records(
+    body: bytes, *, columns: Collection[str], required: Collection[str], with_metadata: bool = False
+) -> Iterator[tuple[int, Read]]:
+    """The same, each with the number that its row has in a spreadsheet: the header is 1, empty rows count."""
     rows = _rows(strict.read_text(body.removeprefix(codecs.BOM_UTF8)))
     header = [name.strip() for name in next(rows, [])]
     check_header(header, columns, required, with_metadata=with_metadata)
-    for row in rows:
+    for number, row in enumerate(rows, 2):
         if any(cell.strip() for cell in row):
-            yield record_of(header, row)
+            yield number, record_of(header, row)
 
 
 def _checked(record: Any) -> Read:

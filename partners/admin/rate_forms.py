@@ -12,7 +12,7 @@ from alliantra.money import is_currency
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console.forms import ConsoleForm, UploadField, date_input
 from partners.api.fx_rates import COLUMNS, CSV_LIMIT, FxRateSerializer
-from partners.import_files import Read, csv_records
+from partners.import_files import Read, numbered_csv_records
 from partners.models import FxRate
 from partners.services.fx_rates import RateValues
 
@@ -93,13 +93,13 @@ class RatesFileForm(forms.Form):
 
 
 def read_file(body: bytes, actor: Actor) -> tuple[list[RateValues], list[tuple[int, str]]]:
-    """Rates of a CSV, and what is wrong with which of its rows, the header being row 1. Raises DomainError."""
-    rows = list(csv_records(body, columns=COLUMNS, required=COLUMNS))
+    """Rates of a CSV, and what is wrong with which of its rows, numbered as in a spreadsheet. Raises DomainError."""
+    rows = list(numbered_csv_records(body, columns=COLUMNS, required=COLUMNS))
     if not 1 <= len(rows) <= CSV_LIMIT:
         raise DomainError("batch_limit", f"A CSV has 1 to {CSV_LIMIT:,} rows, not {len(rows):,}.")
     serializer = FxRateSerializer(context={"workspace": actor.workspace})
     rates, problems = [], []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         read = _read(row, serializer)
         if isinstance(read, RateValues):
             rates.append(read)

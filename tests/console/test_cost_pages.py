@@ -173,8 +173,8 @@ def test_a_file_of_rates_is_recorded(owner: Client, actor: Actor) -> None:
 
 
 def test_rows_of_a_file_that_are_none_are_named_and_the_others_recorded(owner: Client) -> None:
-    page = upload(owner, "from,to,on,rate\nUSD,GBP,2026-05-01,0.5\nUSD,GBP,never,0.5\nUSD,USD,2026-05-01,1\n")
-    assert [number for number, _ in page.context["problems"]] == [3, 4]
+    page = upload(owner, "from,to,on,rate\nUSD,GBP,2026-05-01,0.5\n,,,\nUSD,GBP,never,0.5\n\nUSD,USD,2026-05-01,1\n")
+    assert [number for number, _ in page.context["problems"]] == [4, 6]
     assert "The two currencies are the same." in words(page)
     assert FxRate.objects.count() == 1
 
