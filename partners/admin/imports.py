@@ -210,8 +210,7 @@ class PartnerImportAdmin(ConsoleAdmin[PartnerImport]):
     @admin.display(description="status", ordering="status")
     def status_(self, row: PartnerImport) -> SafeString:
         """State, with the percentage while it is under way."""
-        label = row.get_status_display().lower()
-        return display.badge(row.status, f"{label} {row.progress} %" if row.is_under_way else label)
+        return display.progress_badge(row)
 
     @admin.display(description="partners", ordering="rows_expected")
     def record_count(self, row: PartnerImport) -> SafeString | str:

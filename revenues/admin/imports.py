@@ -208,8 +208,7 @@ class ImportBatchAdmin(ConsoleAdmin[ImportBatch]):
     @admin.display(description="status", ordering="status")
     def status_(self, row: ImportBatch) -> SafeString:
         """State, with the percentage while it is under way."""
-        label = row.get_status_display().lower()
-        return display.badge(row.status, f"{label} {row.progress} %" if row.is_under_way else label)
+        return display.progress_badge(row)
 
     @admin.display(description="source")
     def source_(self, row: ImportBatch) -> str:

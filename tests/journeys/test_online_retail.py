@@ -1,6 +1,6 @@
 """209,029 real invoice lines, as JSON and as a file: revenue in, every payee's amount out, to the penny.
 
-In `make test` the lines of every other customer are posted, and all imported; `make soak` posts all.
+The lines of every other customer are posted, then all are imported; `make soak` posts all, before and after.
 """
 
 import csv
@@ -45,6 +45,8 @@ pytestmark = [
 ]
 
 LINES, ZERO_LINES = 209_029, 1_292
+SENT_AGAIN = 10_000
+"""Lines that are posted once more after the import."""
 WITH_PARTNER, WITHOUT_PARTNER = 1_000, 100
 """Records per batch: /v1 for lines with a partner, /api/v1 for the others."""
 
@@ -143,36 +145,40 @@ def workspace_client(running: Installation, slug: str) -> httpx.Client:
     return running.client(running.manage("issue_api_key", "--workspace", slug, "--permissions", "all"))
 
 
-def test_every_payees_total_equals_an_independent_recomputation(running: Installation) -> None:
-    lines = [line for line in read_lines() if IS_SOAK or is_of_every_other(line)]
+def test_lines_posted_and_imported_give_every_payee_what_an_independent_recomputation_does(
+    running: Installation,
+) -> None:
+    lines = list(read_lines())
+    assert len(lines) == LINES
+    posted = [line for line in lines if IS_SOAK or is_of_every_other(line)]
+    missing = [line for line in lines if not IS_SOAK and not is_of_every_other(line)]
     with workspace_client(running, "retail") as client:
         set_up(client, lines)
-        assert post_lines(client, lines) == Counter(
-            (201, "created") if line.amount else (422, "amount_sign") for line in lines
-        )
+        assert post_lines(client, posted) == counted(posted, (201, "created"))
+        check_import(client, lines, missing)
+        again = lines if IS_SOAK else lines[:SENT_AGAIN]
+        assert post_lines(client, again) == counted(again, (200, "skipped_duplicate"))
+        assert client.get("/api/v1/revenues").json()["meta"]["total"] == LINES - ZERO_LINES
         check_the_run(client, lines)
         check_reports(client, lines)
 
 
-def test_the_file_as_an_import_gives_the_rows_that_posting_them_gives(running: Installation) -> None:
-    lines = list(read_lines())
-    assert len(lines) == LINES
-    with workspace_client(running, "retail-file") as client:
-        set_up(client, lines)
-        previewed = imported_to(client, upload(client, lines), "ready")
-        counts = {"importable": LINES - ZERO_LINES, "left_out": ZERO_LINES, "failed": 0, "skipped_duplicate": 0}
-        assert previewed["counts"].items() >= {**counts, "rows": LINES, "created": 0}.items()
-        send(client, "POST", f"/api/v1/imports/{previewed['id']}/confirm", {})
-        receipt = imported_to(client, previewed["id"], "completed")
-        assert receipt["counts"].items() >= {**counts, "rows": LINES, "created": LINES - ZERO_LINES}.items()
-        assert receipt["left_out_reasons"] == {"zero_amount": ZERO_LINES}
-        assert receipt["totals"] == previewed["totals"] == totals_by_type(lines)
-        assert post_lines(client, lines) == {
-            (200, "skipped_duplicate"): LINES - ZERO_LINES,
-            (422, "amount_sign"): ZERO_LINES,
-        }
-        assert client.get("/api/v1/revenues").json()["meta"]["total"] == LINES - ZERO_LINES
-        check_reports(client, lines)
+def counted(lines: Sequence[Line], outcome: tuple[int, str]) -> Counter[tuple[int, str]]:
+    """What is to become of lines that are posted: this outcome, but of those that are worth nothing."""
+    return Counter(outcome if line.amount else (422, "amount_sign") for line in lines)
+
+
+def check_import(client: httpx.Client, lines: Sequence[Line], missing: Sequence[Line]) -> None:
+    """Import all lines as a file, of which only these are missing."""
+    rows = sum(line.amount != 0 for line in missing)
+    counts = {"rows": LINES, "left_out": ZERO_LINES, "failed": 0, "skipped_duplicate": LINES - ZERO_LINES - rows}
+    previewed = imported_to(client, upload(client, lines), "ready")
+    assert previewed["counts"].items() >= {**counts, "importable": rows, "created": 0}.items()
+    send(client, "POST", f"/api/v1/imports/{previewed['id']}/confirm", {})
+    receipt = imported_to(client, previewed["id"], "completed")
+    assert receipt["counts"].items() >= {**counts, "created": rows}.items()
+    assert receipt["left_out_reasons"] == {"zero_amount": ZERO_LINES}
+    assert receipt["totals"] == previewed["totals"] == totals_by_type(missing)
 
 
 def upload(client: httpx.Client, lines: Sequence[Line]) -> str:
@@ -199,12 +205,12 @@ def imported_to(client: httpx.Client, identity: str, status: str) -> Any:
 
 
 def totals_by_type(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """What the rows of the file add up to."""
+    """What lines add up to."""
     found = []
     for kind in ("refund", "sale"):
         amounts = [line.amount for line in lines if line.amount and line.type == kind]
         found.append({"type": kind, "currency": "GBP", "rows": len(amounts), "amount": f"{sum(amounts):.3f}"})
-    return found
+    return [total for total in found if total["rows"]]
 
 
 def set_up(client: httpx.Client, lines: Sequence[Line]) -> None:
@@ -268,7 +274,8 @@ def check_the_run(client: httpx.Client, lines: Sequence[Line]) -> None:
     assert Decimal(run["remainder_total"]) == remainder
     assert Decimal(run["allocated_total"]) == sum(expected.values())
     assert Decimal(run["exceptions_total"]) == 0
-    assert calculated(client, period)["digest"] == run["digest"]
+    if IS_SOAK:
+        assert calculated(client, period)["digest"] == run["digest"]
 
 
 def recomputed(lines: Sequence[Line], source_id: str) -> tuple[dict[str, Decimal], Decimal, Decimal]:

@@ -136,6 +136,12 @@ def badge(value: str, label: str = "") -> SafeString:
     )
 
 
+def progress_badge(row: Any) -> SafeString:
+    """State of work in the background, with the percentage while it is under way."""
+    label = row.get_status_display().lower()
+    return badge(row.status, f"{label} {row.progress} %" if row.is_under_way else label)
+
+
 def page_address(row: Model) -> str:
     """Address of a row's page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[quote(str(row.pk))])
