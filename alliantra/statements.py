@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -25,7 +26,7 @@ def run(statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     cursor = connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
     with cursor, _counted(connection.connection):
         cursor.execute(statement, parameters)
-        return [] if cursor.description is None else cursor.fetchall()
+        return cursor.fetchall() if raw.pgresult.nfields else []
 
 
 @contextmanager
@@ -36,6 +37,21 @@ def _counted(raw: Any) -> Iterator[None]:
         yield
     finally:
         raw.prepare_threshold = None
+
+
+def joined(columns: Sequence[Sequence[str]]) -> tuple[str, list[str]]:
+    """A separator that occurs in no value, and each column joined by it, for string_to_array.
+
+    PostgreSQL takes such texts apart four times faster than psycopg can write arrays. An empty column
+    and one that holds a single empty text look alike.
+    """
+    expected = sum(max(0, len(column) - 1) for column in columns)
+    for attempt in count():
+        separator = "\x1f" if attempt == 0 else f"\x1f{attempt}\x1e"
+        texts = [separator.join(column) for column in columns]
+        if sum(text.count(separator) for text in texts) == expected:
+            return separator, texts
+    raise AssertionError
 
 
 def insert(row: models.Model) -> None:

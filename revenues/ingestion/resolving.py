@@ -6,14 +6,17 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from alliantra.errors import FIELD_CODES, FieldProblem, Invalid
-from alliantra.statements import run
+from alliantra.statements import joined, run
 from alliantra.workspaces.locks import lock_number
 from alliantra.workspaces.models import Workspace
 from revenues.ingestion.ledger import Place
 from revenues.ingestion.records import EventFields, RevenueRecord
 from revenues.models import DEFAULT_SOURCE, MAPPING_LOCK
 
-_RESOLVE: Final = "SELECT * FROM revenues_resolve(%s, %s, %s, %s::uuid[], %s, %s::uuid[], %s)"
+_RESOLVE: Final = """
+SELECT * FROM revenues_resolve(%s, %s, string_to_array(%s, %s), string_to_array(%s, %s)::uuid[],
+    string_to_array(%s, %s), string_to_array(%s, %s)::uuid[], string_to_array(%s, %s))
+"""
 
 
 class Source(NamedTuple):
@@ -132,15 +135,15 @@ def _resolve(workspace: Workspace, *, products: set[str], **names: set[str]) -> 
     # Shared with every other ingestion; who maps identifiers holds it alone. So no row arrives
     # unmapped between the moment a mapping is made and the moment the rows already here are mapped.
     mapping_lock = lock_number(workspace, MAPPING_LOCK) if products else None
-    parameters = [
-        workspace.pk,
-        mapping_lock,
+    lists = [
         list(names["source_names"]),
         _uuids(names["source_ids"]),
         list(names["partner_names"]),
         _uuids(names["partner_ids"]),
         list(products),
     ]
+    separator, texts = joined(lists)
+    parameters = [workspace.pk, mapping_lock, *(parameter for text in texts for parameter in (text, separator))]
     references = References()
     for kind, first, second, third, fourth in run(_RESOLVE, parameters):
         match kind:
