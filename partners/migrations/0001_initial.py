@@ -32,6 +32,10 @@ class Migration(migrations.Migration):
                 ('metadata', alliantra.fields.ExactJSONField(blank=True, default=dict)),
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
             ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'created_at', 'id'], name='partner_created'), models.Index(fields=['workspace', 'name'], name='partner_name')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'external_id'), name='partner_external_id'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='partner_external_id_not_blank')],
+            },
         ),
         migrations.CreateModel(
             name='Payee',
@@ -56,45 +60,9 @@ class Migration(migrations.Migration):
                 ('partner', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='payees', to='partners.partner')),
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='partner',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='partner_created'),
-        ),
-        migrations.AddIndex(
-            model_name='partner',
-            index=models.Index(fields=['workspace', 'name'], name='partner_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='partner',
-            constraint=models.UniqueConstraint(fields=('workspace', 'external_id'), name='partner_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='partner',
-            constraint=models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='partner_external_id_not_blank'),
-        ),
-        migrations.AddIndex(
-            model_name='payee',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='payee_created'),
-        ),
-        migrations.AddIndex(
-            model_name='payee',
-            index=models.Index(fields=['workspace', 'partner'], name='payee_partner'),
-        ),
-        migrations.AddConstraint(
-            model_name='payee',
-            constraint=models.UniqueConstraint(fields=('workspace', 'external_id'), name='payee_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='payee',
-            constraint=models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='payee_external_id_not_blank'),
-        ),
-        migrations.AddConstraint(
-            model_name='payee',
-            constraint=models.CheckConstraint(condition=models.Q(('minimum_payout__gte', 0)), name='payee_minimum_payout_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='payee',
-            constraint=models.CheckConstraint(condition=models.Q(('fallback_percentage', None), models.Q(('fallback_percentage__gt', 0), ('fallback_percentage__lte', 100)), _connector='OR'), name='payee_fallback_percentage_range'),
+            options={
+                'indexes': [models.Index(fields=['workspace', 'created_at', 'id'], name='payee_created'), models.Index(fields=['workspace', 'partner'], name='payee_partner')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'external_id'), name='payee_external_id'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='payee_external_id_not_blank'), models.CheckConstraint(condition=models.Q(('minimum_payout__gte', 0)), name='payee_minimum_payout_not_negative'), models.CheckConstraint(condition=models.Q(('fallback_percentage', None), models.Q(('fallback_percentage__gt', 0), ('fallback_percentage__lte', 100)), _connector='OR'), name='payee_fallback_percentage_range')],
+            },
         ),
     ]

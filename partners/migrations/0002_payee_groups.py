@@ -37,6 +37,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "created_at", "id"], name="payeegroup_created")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "external_id"), name="payeegroup_external_id"),
+                    models.CheckConstraint(
+                        condition=models.Q(("external_id", ""), _negated=True), name="payeegroup_external_id_not_blank"
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="PayeeGroupMember",
@@ -76,33 +85,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="payeegroup",
-            index=models.Index(fields=["workspace", "created_at", "id"], name="payeegroup_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="payeegroup",
-            constraint=models.UniqueConstraint(fields=("workspace", "external_id"), name="payeegroup_external_id"),
-        ),
-        migrations.AddConstraint(
-            model_name="payeegroup",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("external_id", ""), _negated=True), name="payeegroup_external_id_not_blank"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="payeegroupmember",
-            index=models.Index(fields=["workspace", "payee"], name="payeegroupmember_of_payee"),
-        ),
-        migrations.AddConstraint(
-            model_name="payeegroupmember",
-            constraint=models.UniqueConstraint(fields=("workspace", "group", "payee"), name="payeegroupmember_payee"),
-        ),
-        migrations.AddConstraint(
-            model_name="payeegroupmember",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("weight__gt", 0)), name="payeegroupmember_weight_above_zero"
-            ),
+            options={
+                "indexes": [models.Index(fields=["workspace", "payee"], name="payeegroupmember_of_payee")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "group", "payee"), name="payeegroupmember_payee"),
+                    models.CheckConstraint(
+                        condition=models.Q(("weight__gt", 0)), name="payeegroupmember_weight_above_zero"
+                    ),
+                ],
+            },
         ),
     ]

@@ -37,10 +37,12 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("workspace",), name="allocationcoststate_workspace"),
-                ],
+                "constraints": [models.UniqueConstraint(fields=("workspace",), name="allocationcoststate_workspace")],
             },
+        ),
+        migrations.AddIndex(
+            model_name="partner",
+            index=models.Index(fields=["workspace", "updated_at", "id"], name="partner_updated"),
         ),
         migrations.CreateModel(
             name="Cost",
@@ -68,7 +70,43 @@ class Migration(migrations.Migration):
                 ("rate", models.DecimalField(decimal_places=10, editable=False, max_digits=20)),
                 ("rate_on", models.DateField(editable=False, null=True)),
                 ("base_amount", alliantra.fields.MoneyField(decimal_places=6, editable=False, max_digits=20)),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="costs",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["workspace", "created_at", "id"], name="cost_created"),
+                    models.Index(fields=["workspace", "updated_at", "id"], name="cost_updated"),
+                    models.Index(fields=["workspace", "partner"], name="cost_partner"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "external_id"), name="cost_external_id"),
+                    models.CheckConstraint(
+                        condition=models.Q(("external_id", ""), _negated=True), name="cost_external_id_not_blank"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("amount", 0), _negated=True), name="cost_not_zero"),
+                    models.CheckConstraint(
+                        condition=models.Q(("period_end__gte", models.F("period_start"))), name="cost_period_order"
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="CostDay",
@@ -96,7 +134,64 @@ class Migration(migrations.Migration):
                 ("region", models.CharField(blank=True, max_length=100)),
                 ("base_amount", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
                 ("as_of", models.DateTimeField()),
+                (
+                    "cost",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="days",
+                        to="partners.cost",
+                    ),
+                ),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="cost_days",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["workspace", "day"], name="costday_day"),
+                    models.Index(
+                        condition=models.Q(("cost", None), _negated=True),
+                        fields=["workspace", "cost"],
+                        name="costday_cost",
+                    ),
+                    models.Index(fields=["workspace", "basis", "run_id"], name="costday_run"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=(
+                            "workspace",
+                            "partner",
+                            "day",
+                            "basis",
+                            "cost",
+                            "run_id",
+                            "channel",
+                            "program",
+                            "region",
+                        ),
+                        name="costday_source",
+                        nulls_distinct=False,
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="FxRate",
@@ -111,9 +206,33 @@ class Migration(migrations.Migration):
                 ("to_currency", alliantra.fields.CurrencyField(max_length=3)),
                 ("on", models.DateField()),
                 ("rate", models.DecimalField(decimal_places=10, max_digits=20)),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "exchange rate",
+                "indexes": [
+                    models.Index(fields=["workspace", "created_at", "id"], name="fxrate_created"),
+                    models.Index(fields=["workspace", "updated_at", "id"], name="fxrate_updated"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("workspace", "from_currency", "to_currency", "on"), name="fxrate_day"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("rate__gt", 0)), name="fxrate_above_zero"),
+                    models.CheckConstraint(
+                        condition=models.Q(("from_currency", models.F("to_currency")), _negated=True),
+                        name="fxrate_two_currencies",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -152,7 +271,20 @@ class Migration(migrations.Migration):
                 ("failed", models.PositiveIntegerField(default=0)),
                 ("failure", models.CharField(blank=True, max_length=500)),
                 ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "created_at", "id"], name="partnerimport_created")],
+            },
         ),
         migrations.CreateModel(
             name="PartnerImportPart",
@@ -163,7 +295,33 @@ class Migration(migrations.Migration):
                 ),
                 ("position", models.PositiveIntegerField()),
                 ("records", alliantra.fields.ExactJSONField()),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="parts",
+                        to="partners.partnerimport",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("workspace", "batch", "position"), name="partnerimportpart_position"
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="PartnerImportProblem",
@@ -175,7 +333,31 @@ class Migration(migrations.Migration):
                 ("index", models.PositiveIntegerField()),
                 ("external_id", models.CharField(blank=True, max_length=200)),
                 ("problem", alliantra.fields.ExactJSONField()),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="problems",
+                        to="partners.partnerimport",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "batch", "index"), name="partnerimportproblem_index")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="PartnerMetrics",
@@ -189,9 +371,37 @@ class Migration(migrations.Migration):
                 ("score_reason", models.CharField(blank=True, max_length=40)),
                 ("score_factors", alliantra.fields.ExactJSONField(default=list)),
                 ("scored_on", models.DateField()),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="metrics",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
             options={
                 "verbose_name_plural": "partner metrics",
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "partner"), name="partnermetrics_partner"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("score", None), models.Q(("score__gte", 0), ("score__lte", 100)), _connector="OR"
+                        ),
+                        name="score_range",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -204,7 +414,31 @@ class Migration(migrations.Migration):
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("day", models.DateField()),
                 ("score", models.DecimalField(decimal_places=2, max_digits=5)),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "partner", "day"), name="partnerscore_day")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="StatusChange",
@@ -240,7 +474,34 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("evidence", alliantra.fields.ExactJSONField(default=dict)),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="status_changes",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["workspace", "partner", "created_at", "id"], name="statuschange_partner")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "partner", "day"), name="statuschange_day")
+                ],
+            },
         ),
         migrations.CreateModel(
             name="StatusEvaluation",
@@ -264,331 +525,31 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("evidence", alliantra.fields.ExactJSONField(default=dict)),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="evaluations",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="partner",
-            index=models.Index(fields=["workspace", "updated_at", "id"], name="partner_updated"),
-        ),
-        migrations.AddField(
-            model_name="cost",
-            name="partner",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="costs", to="partners.partner"
-            ),
-        ),
-        migrations.AddField(
-            model_name="cost",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="costday",
-            name="cost",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="days",
-                to="partners.cost",
-            ),
-        ),
-        migrations.AddField(
-            model_name="costday",
-            name="partner",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="cost_days",
-                to="partners.partner",
-            ),
-        ),
-        migrations.AddField(
-            model_name="costday",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="fxrate",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnerimport",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnerimportpart",
-            name="batch",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="parts",
-                to="partners.partnerimport",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnerimportpart",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnerimportproblem",
-            name="batch",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="problems",
-                to="partners.partnerimport",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnerimportproblem",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnermetrics",
-            name="partner",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="metrics",
-                to="partners.partner",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnermetrics",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnerscore",
-            name="partner",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="scores",
-                to="partners.partner",
-            ),
-        ),
-        migrations.AddField(
-            model_name="partnerscore",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="statuschange",
-            name="partner",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="status_changes",
-                to="partners.partner",
-            ),
-        ),
-        migrations.AddField(
-            model_name="statuschange",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="statusevaluation",
-            name="partner",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="evaluations",
-                to="partners.partner",
-            ),
-        ),
-        migrations.AddField(
-            model_name="statusevaluation",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="cost",
-            index=models.Index(fields=["workspace", "created_at", "id"], name="cost_created"),
-        ),
-        migrations.AddIndex(
-            model_name="cost",
-            index=models.Index(fields=["workspace", "updated_at", "id"], name="cost_updated"),
-        ),
-        migrations.AddIndex(
-            model_name="cost",
-            index=models.Index(fields=["workspace", "partner"], name="cost_partner"),
-        ),
-        migrations.AddConstraint(
-            model_name="cost",
-            constraint=models.UniqueConstraint(fields=("workspace", "external_id"), name="cost_external_id"),
-        ),
-        migrations.AddConstraint(
-            model_name="cost",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("external_id", ""), _negated=True), name="cost_external_id_not_blank"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="cost",
-            constraint=models.CheckConstraint(condition=models.Q(("amount", 0), _negated=True), name="cost_not_zero"),
-        ),
-        migrations.AddConstraint(
-            model_name="cost",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("period_end__gte", models.F("period_start"))), name="cost_period_order"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="costday",
-            index=models.Index(fields=["workspace", "day"], name="costday_day"),
-        ),
-        migrations.AddIndex(
-            model_name="costday",
-            index=models.Index(
-                condition=models.Q(("cost", None), _negated=True), fields=["workspace", "cost"], name="costday_cost"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="costday",
-            index=models.Index(fields=["workspace", "basis", "run_id"], name="costday_run"),
-        ),
-        migrations.AddConstraint(
-            model_name="costday",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "partner", "day", "basis", "cost", "run_id", "channel", "program", "region"),
-                name="costday_source",
-                nulls_distinct=False,
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="fxrate",
-            index=models.Index(fields=["workspace", "created_at", "id"], name="fxrate_created"),
-        ),
-        migrations.AddIndex(
-            model_name="fxrate",
-            index=models.Index(fields=["workspace", "updated_at", "id"], name="fxrate_updated"),
-        ),
-        migrations.AddConstraint(
-            model_name="fxrate",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "from_currency", "to_currency", "on"), name="fxrate_day"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="fxrate",
-            constraint=models.CheckConstraint(condition=models.Q(("rate__gt", 0)), name="fxrate_above_zero"),
-        ),
-        migrations.AddConstraint(
-            model_name="fxrate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("from_currency", models.F("to_currency")), _negated=True),
-                name="fxrate_two_currencies",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="partnerimport",
-            index=models.Index(fields=["workspace", "created_at", "id"], name="partnerimport_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="partnerimportpart",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "batch", "position"), name="partnerimportpart_position"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="partnerimportproblem",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "batch", "index"), name="partnerimportproblem_index"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="partnermetrics",
-            constraint=models.UniqueConstraint(fields=("workspace", "partner"), name="partnermetrics_partner"),
-        ),
-        migrations.AddConstraint(
-            model_name="partnermetrics",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("score", None), models.Q(("score__gte", 0), ("score__lte", 100)), _connector="OR"),
-                name="score_range",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="partnerscore",
-            constraint=models.UniqueConstraint(fields=("workspace", "partner", "day"), name="partnerscore_day"),
-        ),
-        migrations.AddIndex(
-            model_name="statuschange",
-            index=models.Index(fields=["workspace", "partner", "created_at", "id"], name="statuschange_partner"),
-        ),
-        migrations.AddConstraint(
-            model_name="statuschange",
-            constraint=models.UniqueConstraint(fields=("workspace", "partner", "day"), name="statuschange_day"),
-        ),
-        migrations.AddConstraint(
-            model_name="statusevaluation",
-            constraint=models.UniqueConstraint(fields=("workspace", "partner", "day"), name="statusevaluation_day"),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "partner", "day"), name="statusevaluation_day")
+                ],
+            },
         ),
         migrations.RunSQL(
             "CREATE TRIGGER statuschange_append_only BEFORE UPDATE OR DELETE ON partners_statuschange "

@@ -38,6 +38,9 @@ class Migration(migrations.Migration):
                 ('last_run_at', models.DateTimeField(blank=True, null=True)),
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
             ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'created_at', 'id'], name='reportschedule_created'), models.Index(fields=['workspace', 'updated_at', 'id'], name='reportschedule_updated'), models.Index(condition=models.Q(('next_run_at__isnull', False)), fields=['workspace', 'next_run_at'], name='reportschedule_due')],
+            },
         ),
         migrations.CreateModel(
             name='Report',
@@ -72,6 +75,10 @@ class Migration(migrations.Migration):
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
                 ('schedule', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='reports', to='reports.reportschedule')),
             ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'created_at', 'id'], name='report_created'), models.Index(condition=models.Q(('status__in', ('queued', 'building'))), fields=['workspace', 'status'], name='report_waiting')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('origin', 'live')), fields=('workspace', 'type', 'group_by', 'first_day', 'last_day', 'attribution_model', 'filters'), name='report_live'), models.UniqueConstraint(condition=models.Q(('schedule', None), _negated=True), fields=('workspace', 'schedule', 'due_at'), name='report_of_schedule')],
+            },
         ),
         migrations.CreateModel(
             name='ReportMail',
@@ -91,33 +98,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('next_attempt_at__isnull', False)), fields=['workspace', 'next_attempt_at'], name='reportmail_due')],
                 'constraints': [models.UniqueConstraint(fields=('workspace', 'report', 'recipient'), name='reportmail_recipient')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='reportschedule',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='reportschedule_created'),
-        ),
-        migrations.AddIndex(
-            model_name='reportschedule',
-            index=models.Index(fields=['workspace', 'updated_at', 'id'], name='reportschedule_updated'),
-        ),
-        migrations.AddIndex(
-            model_name='reportschedule',
-            index=models.Index(condition=models.Q(('next_run_at__isnull', False)), fields=['workspace', 'next_run_at'], name='reportschedule_due'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='report_created'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(condition=models.Q(('status__in', ('queued', 'building'))), fields=['workspace', 'status'], name='report_waiting'),
-        ),
-        migrations.AddConstraint(
-            model_name='report',
-            constraint=models.UniqueConstraint(condition=models.Q(('origin', 'live')), fields=('workspace', 'type', 'group_by', 'first_day', 'last_day', 'attribution_model', 'filters'), name='report_live'),
-        ),
-        migrations.AddConstraint(
-            model_name='report',
-            constraint=models.UniqueConstraint(condition=models.Q(('schedule', None), _negated=True), fields=('workspace', 'schedule', 'due_at'), name='report_of_schedule'),
         ),
     ]

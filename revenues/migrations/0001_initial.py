@@ -49,6 +49,10 @@ class Migration(migrations.Migration):
                 ('metadata', alliantra.fields.ExactJSONField(blank=True, default=dict)),
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
             ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'created_at', 'id'], name='product_created')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'external_id'), name='product_external_id'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='product_external_id_not_blank')],
+            },
         ),
         migrations.CreateModel(
             name='RevenueSource',
@@ -62,6 +66,21 @@ class Migration(migrations.Migration):
                 ('currency', alliantra.fields.CurrencyField(blank=True, max_length=3, null=True)),
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
             ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'created_at', 'id'], name='source_created')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'name'), name='source_name'), models.UniqueConstraint(fields=('workspace', 'external_id'), name='source_external_id'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='source_external_id_not_blank')],
+            },
+        ),
+        migrations.CreateModel(
+            name='LedgerTotal',
+            fields=[
+                ('id', models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('revenues', models.BigIntegerField()),
+                ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('workspace',), name='ledgertotal_workspace')],
+            },
         ),
         migrations.CreateModel(
             name='RevenueEvent',
@@ -89,6 +108,10 @@ class Migration(migrations.Migration):
                 ('workspace', models.ForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
                 ('source', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='revenues.revenuesource')),
             ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('amount__isnull', False)), fields=['workspace', 'created_at', 'id'], name='event_created'), models.Index(fields=['workspace', 'occurred_at', 'id'], name='event_occurred'), models.Index(fields=['workspace', 'partner', 'occurred_at'], name='event_partner'), models.Index(condition=models.Q(('product', None), models.Q(('external_product_identifier', ''), _negated=True)), fields=['workspace', 'external_product_identifier'], name='event_unmapped')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'source', 'external_id'), name='event_external_id'), models.CheckConstraint(condition=models.Q(models.Q(('amount', None), ('currency', None), ('type', None)), models.Q(('amount__gt', 0), ('currency__isnull', False), ('type', 'sale')), models.Q(('amount__lt', 0), ('currency__isnull', False), ('type', 'refund')), models.Q(('currency__isnull', False), ('type', 'adjustment'), models.Q(('amount', 0), _negated=True)), _connector='OR'), name='event_amount_sign')],
+            },
         ),
         migrations.CreateModel(
             name='ProductMapping',
@@ -101,6 +124,9 @@ class Migration(migrations.Migration):
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
                 ('source', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='mappings', to='revenues.revenuesource')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'source', 'external_product_identifier'), name='productmapping_identifier')],
+            },
         ),
         migrations.CreateModel(
             name='RollupBase',
@@ -120,6 +146,10 @@ class Migration(migrations.Migration):
                 ('source', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='revenues.revenuesource')),
                 ('workspace', models.ForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='workspaces.workspace')),
             ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'partner', 'day'], name='rollupbase_partner'), models.Index(fields=['workspace', 'product'], name='rollupbase_product')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'day', 'partner', 'source', 'product', 'channel', 'program', 'region', 'currency', 'event_type', 'type'), name='rollupbase_key', nulls_distinct=False)],
+            },
         ),
         migrations.CreateModel(
             name='RollupDelta',
@@ -140,88 +170,8 @@ class Migration(migrations.Migration):
                 ('revenues', models.BigIntegerField()),
                 ('workspace', models.ForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='workspaces.workspace')),
             ],
-        ),
-        migrations.CreateModel(
-            name='LedgerTotal',
-            fields=[
-                ('id', models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('revenues', models.BigIntegerField()),
-                ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
-            ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('workspace',), name='ledgertotal_workspace')],
+                'indexes': [models.Index(fields=['workspace', 'id'], name='rollupdelta_workspace')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='product',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='product_created'),
-        ),
-        migrations.AddConstraint(
-            model_name='product',
-            constraint=models.UniqueConstraint(fields=('workspace', 'external_id'), name='product_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='product_external_id_not_blank'),
-        ),
-        migrations.AddIndex(
-            model_name='revenuesource',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='source_created'),
-        ),
-        migrations.AddConstraint(
-            model_name='revenuesource',
-            constraint=models.UniqueConstraint(fields=('workspace', 'name'), name='source_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='revenuesource',
-            constraint=models.UniqueConstraint(fields=('workspace', 'external_id'), name='source_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='revenuesource',
-            constraint=models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='source_external_id_not_blank'),
-        ),
-        migrations.AddIndex(
-            model_name='revenueevent',
-            index=models.Index(condition=models.Q(('amount__isnull', False)), fields=['workspace', 'created_at', 'id'], name='event_created'),
-        ),
-        migrations.AddIndex(
-            model_name='revenueevent',
-            index=models.Index(fields=['workspace', 'occurred_at', 'id'], name='event_occurred'),
-        ),
-        migrations.AddIndex(
-            model_name='revenueevent',
-            index=models.Index(fields=['workspace', 'partner', 'occurred_at'], name='event_partner'),
-        ),
-        migrations.AddIndex(
-            model_name='revenueevent',
-            index=models.Index(condition=models.Q(('product', None), models.Q(('external_product_identifier', ''), _negated=True)), fields=['workspace', 'external_product_identifier'], name='event_unmapped'),
-        ),
-        migrations.AddConstraint(
-            model_name='revenueevent',
-            constraint=models.UniqueConstraint(fields=('workspace', 'source', 'external_id'), name='event_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='revenueevent',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount', None), ('currency', None), ('type', None)), models.Q(('amount__gt', 0), ('currency__isnull', False), ('type', 'sale')), models.Q(('amount__lt', 0), ('currency__isnull', False), ('type', 'refund')), models.Q(('currency__isnull', False), ('type', 'adjustment'), models.Q(('amount', 0), _negated=True)), _connector='OR'), name='event_amount_sign'),
-        ),
-        migrations.AddConstraint(
-            model_name='productmapping',
-            constraint=models.UniqueConstraint(fields=('workspace', 'source', 'external_product_identifier'), name='productmapping_identifier'),
-        ),
-        migrations.AddIndex(
-            model_name='rollupbase',
-            index=models.Index(fields=['workspace', 'partner', 'day'], name='rollupbase_partner'),
-        ),
-        migrations.AddIndex(
-            model_name='rollupbase',
-            index=models.Index(fields=['workspace', 'product'], name='rollupbase_product'),
-        ),
-        migrations.AddConstraint(
-            model_name='rollupbase',
-            constraint=models.UniqueConstraint(fields=('workspace', 'day', 'partner', 'source', 'product', 'channel', 'program', 'region', 'currency', 'event_type', 'type'), name='rollupbase_key', nulls_distinct=False),
-        ),
-        migrations.AddIndex(
-            model_name='rollupdelta',
-            index=models.Index(fields=['workspace', 'id'], name='rollupdelta_workspace'),
         ),
     ]

@@ -16,33 +16,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="ImportPart",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("number", models.PositiveIntegerField()),
-                ("content", models.BinaryField()),
-            ],
-        ),
-        migrations.CreateModel(
-            name="ImportProblem",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("row", models.PositiveIntegerField()),
-                ("column", models.CharField(blank=True, max_length=210)),
-                ("field", models.CharField(blank=True, max_length=60)),
-                ("code", models.CharField(max_length=30)),
-                ("detail", models.CharField(max_length=500)),
-                ("value", models.CharField(blank=True, max_length=100)),
-            ],
-        ),
-        migrations.CreateModel(
             name="ImportBatch",
             fields=[
                 (
@@ -146,48 +119,6 @@ class Migration(migrations.Migration):
                 name="event_import",
             ),
         ),
-        migrations.AddField(
-            model_name="importpart",
-            name="batch",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="parts",
-                to="revenues.importbatch",
-            ),
-        ),
-        migrations.AddField(
-            model_name="importpart",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="importproblem",
-            name="batch",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="problems",
-                to="revenues.importbatch",
-            ),
-        ),
-        migrations.AddField(
-            model_name="importproblem",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
         migrations.AddIndex(
             model_name="importbatch",
             index=models.Index(fields=["workspace", "created_at", "id"], name="import_created"),
@@ -208,16 +139,78 @@ class Migration(migrations.Migration):
             model_name="importbatch",
             constraint=models.UniqueConstraint(fields=("workspace", "number"), name="import_number"),
         ),
-        migrations.AddIndex(
-            model_name="importpart",
-            index=models.Index(fields=["workspace", "created_at"], name="importpart_created"),
+        migrations.CreateModel(
+            name="ImportPart",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("number", models.PositiveIntegerField()),
+                ("content", models.BinaryField()),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="parts",
+                        to="revenues.importbatch",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "created_at"], name="importpart_created")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "batch", "number"), name="importpart_number")
+                ],
+            },
         ),
-        migrations.AddConstraint(
-            model_name="importpart",
-            constraint=models.UniqueConstraint(fields=("workspace", "batch", "number"), name="importpart_number"),
-        ),
-        migrations.AddIndex(
-            model_name="importproblem",
-            index=models.Index(fields=["workspace", "batch", "row", "id"], name="importproblem_row"),
+        migrations.CreateModel(
+            name="ImportProblem",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("row", models.PositiveIntegerField()),
+                ("column", models.CharField(blank=True, max_length=210)),
+                ("field", models.CharField(blank=True, max_length=60)),
+                ("code", models.CharField(max_length=30)),
+                ("detail", models.CharField(max_length=500)),
+                ("value", models.CharField(blank=True, max_length=100)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="problems",
+                        to="revenues.importbatch",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "batch", "row", "id"], name="importproblem_row")],
+            },
         ),
     ]

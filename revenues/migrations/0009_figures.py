@@ -79,82 +79,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL("DROP VIEW revenues_revenuerollup", migrations.RunSQL.noop),
         migrations.RunSQL(FOLD_ALL, migrations.RunSQL.noop),
-        migrations.CreateModel(
-            name="AttributionTask",
-            fields=[
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "customer_ids",
-                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None),
-                ),
-                (
-                    "event_ids",
-                    django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None),
-                ),
-                ("first_at", models.DateTimeField(null=True)),
-                ("last_at", models.DateTimeField(null=True)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Conversion",
-            fields=[
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("currency", alliantra.fields.CurrencyField(max_length=3)),
-                ("day", models.DateField()),
-                ("amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
-                ("rate", models.DecimalField(decimal_places=10, max_digits=20, null=True)),
-                ("rate_on", models.DateField(null=True)),
-                ("base_amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20, null=True)),
-                ("awaits_sale", models.BooleanField(default=False)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="CreditRollup",
-            fields=[
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("day", models.DateField()),
-                ("channel", models.CharField(blank=True, max_length=100)),
-                ("program", models.CharField(blank=True, max_length=100)),
-                ("region", models.CharField(blank=True, max_length=100)),
-                ("last_touch", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("first_touch", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("linear", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("time_decay", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("position_based", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Touchpoint",
-            fields=[
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("event_occurred_at", models.DateTimeField()),
-                ("position", models.PositiveSmallIntegerField()),
-                ("touched_at", models.DateTimeField()),
-                ("channel", models.CharField(blank=True, max_length=100)),
-                ("program", models.CharField(blank=True, max_length=100)),
-                ("region", models.CharField(blank=True, max_length=100)),
-                (
-                    "credits",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.DecimalField(decimal_places=12, max_digits=13), size=None
-                    ),
-                ),
-                (
-                    "amounts",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=alliantra.fields.MoneyField(decimal_places=6, max_digits=20), size=None
-                    ),
-                ),
-                (
-                    "base_amounts",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=alliantra.fields.MoneyField(decimal_places=6, max_digits=20), null=True, size=None
-                    ),
-                ),
-            ],
-        ),
         migrations.RemoveIndex(
             model_name="revenueevent",
             name="event_partner",
@@ -202,164 +126,224 @@ class Migration(migrations.Migration):
                 name="event_original",
             ),
         ),
-        migrations.AddField(
-            model_name="attributiontask",
-            name="workspace",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="conversion",
-            name="event",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="conversions",
-                to="revenues.revenueevent",
-            ),
-        ),
-        migrations.AddField(
-            model_name="conversion",
-            name="workspace",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="creditrollup",
-            name="partner",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="+",
-                to="partners.partner",
-            ),
-        ),
-        migrations.AddField(
-            model_name="creditrollup",
-            name="workspace",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="touchpoint",
-            name="event",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="touchpoints",
-                to="revenues.revenueevent",
-            ),
-        ),
-        migrations.AddField(
-            model_name="touchpoint",
-            name="partner",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="touchpoints",
-                to="partners.partner",
-            ),
-        ),
-        migrations.AddField(
-            model_name="touchpoint",
-            name="touch",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="revenues.revenueevent",
-            ),
-        ),
-        migrations.AddField(
-            model_name="touchpoint",
-            name="workspace",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="attributiontask",
-            index=models.Index(fields=["workspace", "id"], name="attributiontask_workspace"),
-        ),
-        migrations.AddIndex(
-            model_name="conversion",
-            index=models.Index(
-                condition=models.Q(("rate", None)),
-                fields=["workspace", "currency", "day", "id"],
-                name="conversion_waiting",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="conversion",
-            index=models.Index(
-                condition=models.Q(("awaits_sale", True)), fields=["workspace", "id"], name="conversion_awaits_sale"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="conversion",
-            constraint=models.UniqueConstraint(fields=("workspace", "event"), name="conversion_event"),
-        ),
-        migrations.AddConstraint(
-            model_name="conversion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("base_amount", None), ("rate", None)),
-                    models.Q(("base_amount__isnull", False), ("rate__isnull", False)),
-                    _connector="OR",
+        migrations.CreateModel(
+            name="AttributionTask",
+            fields=[
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "customer_ids",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None),
                 ),
-                name="conversion_whole",
-            ),
+                (
+                    "event_ids",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None),
+                ),
+                ("first_at", models.DateTimeField(null=True)),
+                ("last_at", models.DateTimeField(null=True)),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "id"], name="attributiontask_workspace")],
+            },
         ),
-        migrations.AddIndex(
-            model_name="creditrollup",
-            index=models.Index(fields=["workspace", "partner", "day"], name="creditrollup_partner"),
+        migrations.CreateModel(
+            name="Conversion",
+            fields=[
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("currency", alliantra.fields.CurrencyField(max_length=3)),
+                ("day", models.DateField()),
+                ("amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
+                ("rate", models.DecimalField(decimal_places=10, max_digits=20, null=True)),
+                ("rate_on", models.DateField(null=True)),
+                ("base_amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20, null=True)),
+                ("awaits_sale", models.BooleanField(default=False)),
+                (
+                    "event",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="conversions",
+                        to="revenues.revenueevent",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("rate", None)),
+                        fields=["workspace", "currency", "day", "id"],
+                        name="conversion_waiting",
+                    ),
+                    models.Index(
+                        condition=models.Q(("awaits_sale", True)),
+                        fields=["workspace", "id"],
+                        name="conversion_awaits_sale",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "event"), name="conversion_event"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("base_amount", None), ("rate", None)),
+                            models.Q(("base_amount__isnull", False), ("rate__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="conversion_whole",
+                    ),
+                ],
+            },
         ),
-        migrations.AddConstraint(
-            model_name="creditrollup",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "day", "partner", "channel", "program", "region"),
-                name="creditrollup_key",
-                nulls_distinct=False,
-            ),
+        migrations.CreateModel(
+            name="CreditRollup",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("day", models.DateField()),
+                ("channel", models.CharField(blank=True, max_length=100)),
+                ("program", models.CharField(blank=True, max_length=100)),
+                ("region", models.CharField(blank=True, max_length=100)),
+                ("last_touch", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("first_touch", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("linear", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("time_decay", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("position_based", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "partner", "day"], name="creditrollup_partner")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("workspace", "day", "partner", "channel", "program", "region"),
+                        name="creditrollup_key",
+                        nulls_distinct=False,
+                    )
+                ],
+            },
         ),
-        migrations.AddIndex(
-            model_name="touchpoint",
-            index=models.Index(
-                fields=["workspace", "partner", "event_occurred_at", "event"], name="touchpoint_partner"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="touchpoint",
-            constraint=models.UniqueConstraint(fields=("workspace", "event", "position"), name="touchpoint_position"),
+        migrations.CreateModel(
+            name="Touchpoint",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("event_occurred_at", models.DateTimeField()),
+                ("position", models.PositiveSmallIntegerField()),
+                ("touched_at", models.DateTimeField()),
+                ("channel", models.CharField(blank=True, max_length=100)),
+                ("program", models.CharField(blank=True, max_length=100)),
+                ("region", models.CharField(blank=True, max_length=100)),
+                (
+                    "credits",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.DecimalField(decimal_places=12, max_digits=13), size=None
+                    ),
+                ),
+                (
+                    "amounts",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=alliantra.fields.MoneyField(decimal_places=6, max_digits=20), size=None
+                    ),
+                ),
+                (
+                    "base_amounts",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=alliantra.fields.MoneyField(decimal_places=6, max_digits=20), null=True, size=None
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="touchpoints",
+                        to="revenues.revenueevent",
+                    ),
+                ),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="touchpoints",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "touch",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="revenues.revenueevent",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        fields=["workspace", "partner", "event_occurred_at", "event"], name="touchpoint_partner"
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "event", "position"), name="touchpoint_position")
+                ],
+            },
         ),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),
         migrations.RunSQL(VIEW, "DROP VIEW revenues_revenuerollup"),

@@ -50,18 +50,10 @@ class Migration(migrations.Migration):
                 ('calculated_at', models.DateTimeField(null=True)),
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
             ],
-        ),
-        migrations.CreateModel(
-            name='CalculationException',
-            fields=[
-                ('id', models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('code', models.CharField(choices=[('unallocated', 'Unallocated')], max_length=20)),
-                ('amount', alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
-                ('event', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='revenues.revenueevent')),
-                ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
-                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='exceptions', to='rules.calculationrun')),
-            ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'created_at', 'id'], name='run_created'), models.Index(fields=['workspace', 'status'], name='run_status')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'number'), name='run_number'), models.CheckConstraint(condition=models.Q(('period_start__lte', models.F('period_end'))), name='run_period_order'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'calculated'), _negated=True), ('basis_total', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('allocated_total'), '+', models.F('remainder_total')), '+', models.F('exceptions_total'))), _connector='OR'), name='run_adds_up')],
+            },
         ),
         migrations.CreateModel(
             name='Rule',
@@ -92,11 +84,42 @@ class Migration(migrations.Migration):
                 ('rule', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='rules.rule')),
                 ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'rule', 'number'), name='ruleversion_number'), models.CheckConstraint(condition=models.Q(('valid_from', None), ('valid_to', None), ('valid_from__lte', models.F('valid_to')), _connector='OR'), name='ruleversion_window_order')],
+            },
         ),
         migrations.AddField(
             model_name='rule',
             name='active_version',
             field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='rules.ruleversion'),
+        ),
+        migrations.CreateModel(
+            name='CalculationException',
+            fields=[
+                ('id', models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('code', models.CharField(choices=[('unallocated', 'Unallocated')], max_length=20)),
+                ('amount', alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
+                ('event', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='revenues.revenueevent')),
+                ('workspace', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='workspaces.workspace')),
+                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='exceptions', to='rules.calculationrun')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['workspace', 'run', 'id'], name='exception_run')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'run', 'event'), name='exception_event')],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='rule',
+            index=models.Index(fields=['workspace', 'created_at', 'id'], name='rule_created'),
+        ),
+        migrations.AddConstraint(
+            model_name='rule',
+            constraint=models.UniqueConstraint(fields=('workspace', 'external_id'), name='rule_external_id'),
+        ),
+        migrations.AddConstraint(
+            model_name='rule',
+            constraint=models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='rule_external_id_not_blank'),
         ),
         migrations.CreateModel(
             name='CalculationItem',
@@ -113,65 +136,9 @@ class Migration(migrations.Migration):
                 ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='items', to='rules.calculationrun')),
                 ('rule_version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='rules.ruleversion')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='calculationrun',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='run_created'),
-        ),
-        migrations.AddIndex(
-            model_name='calculationrun',
-            index=models.Index(fields=['workspace', 'status'], name='run_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='calculationrun',
-            constraint=models.UniqueConstraint(fields=('workspace', 'number'), name='run_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='calculationrun',
-            constraint=models.CheckConstraint(condition=models.Q(('period_start__lte', models.F('period_end'))), name='run_period_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='calculationrun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'calculated'), _negated=True), ('basis_total', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('allocated_total'), '+', models.F('remainder_total')), '+', models.F('exceptions_total'))), _connector='OR'), name='run_adds_up'),
-        ),
-        migrations.AddIndex(
-            model_name='calculationexception',
-            index=models.Index(fields=['workspace', 'run', 'id'], name='exception_run'),
-        ),
-        migrations.AddConstraint(
-            model_name='calculationexception',
-            constraint=models.UniqueConstraint(fields=('workspace', 'run', 'event'), name='exception_event'),
-        ),
-        migrations.AddConstraint(
-            model_name='ruleversion',
-            constraint=models.UniqueConstraint(fields=('workspace', 'rule', 'number'), name='ruleversion_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='ruleversion',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_from', None), ('valid_to', None), ('valid_from__lte', models.F('valid_to')), _connector='OR'), name='ruleversion_window_order'),
-        ),
-        migrations.AddIndex(
-            model_name='rule',
-            index=models.Index(fields=['workspace', 'created_at', 'id'], name='rule_created'),
-        ),
-        migrations.AddConstraint(
-            model_name='rule',
-            constraint=models.UniqueConstraint(fields=('workspace', 'external_id'), name='rule_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='rule',
-            constraint=models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='rule_external_id_not_blank'),
-        ),
-        migrations.AddIndex(
-            model_name='calculationitem',
-            index=models.Index(fields=['workspace', 'run', 'payee', 'id'], name='item_payee'),
-        ),
-        migrations.AddIndex(
-            model_name='calculationitem',
-            index=models.Index(fields=['workspace', 'run', 'id'], name='item_run'),
-        ),
-        migrations.AddConstraint(
-            model_name='calculationitem',
-            constraint=models.UniqueConstraint(fields=('workspace', 'run', 'event', 'payee'), name='item_event_payee'),
+            options={
+                'indexes': [models.Index(fields=['workspace', 'run', 'payee', 'id'], name='item_payee'), models.Index(fields=['workspace', 'run', 'id'], name='item_run')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'run', 'event', 'payee'), name='item_event_payee')],
+            },
         ),
     ]

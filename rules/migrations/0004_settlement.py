@@ -17,152 +17,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.CreateModel(
-            name="BalanceEntry",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("currency", alliantra.fields.CurrencyField(max_length=3)),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[
-                            ("earnings", "Earnings"),
-                            ("clawback", "Clawback"),
-                            ("adjustment", "Adjustment"),
-                            ("payment", "Payment"),
-                        ],
-                        max_length=10,
-                    ),
-                ),
-                ("amount", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("reference", models.CharField(blank=True, max_length=200)),
-            ],
-            options={"verbose_name_plural": "balance entries"},
-        ),
-        migrations.CreateModel(
-            name="CalculationAdjustment",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("allocation_index", models.PositiveSmallIntegerField()),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[("cap", "Cap"), ("floor", "Floor"), ("tier_correction", "Tier Correction")],
-                        max_length=15,
-                    ),
-                ),
-                ("window", models.CharField(blank=True, max_length=60)),
-                ("basis", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Confirmation",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("row", models.PositiveIntegerField()),
-                ("named", models.CharField(max_length=200)),
-                ("currency", alliantra.fields.CurrencyField(max_length=3)),
-                ("amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
-                ("reference", models.CharField(blank=True, max_length=200)),
-                ("paid_at", models.DateTimeField(null=True)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="ConfirmationBatch",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("shape", models.CharField(max_length=20)),
-                ("file_name", models.CharField(blank=True, max_length=200)),
-                ("file_digest", models.CharField(max_length=64)),
-                ("rows", models.PositiveIntegerField()),
-                ("problems", alliantra.fields.ExactJSONField(default=list)),
-                ("imported_by", models.CharField(max_length=200)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="ExceptionDecision",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("kind", models.CharField(choices=[("settled", "Settled"), ("accepted", "Accepted")], max_length=8)),
-                ("reason", models.CharField(max_length=500)),
-                ("decided_by", models.CharField(max_length=200)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Payout",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("named", models.CharField(max_length=200)),
-                ("currency", alliantra.fields.CurrencyField(max_length=3)),
-                ("expected", alliantra.fields.SumField(decimal_places=6, default=0, max_digits=30)),
-                ("confirmed", alliantra.fields.SumField(decimal_places=6, default=0, max_digits=30)),
-                ("confirmations_count", models.PositiveIntegerField(default=0)),
-                ("reason", models.CharField(blank=True, max_length=500)),
-                ("resolved_by", models.CharField(blank=True, max_length=200)),
-                ("resolved_at", models.DateTimeField(null=True)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Statement",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("number", models.PositiveIntegerField()),
-                ("payee_details", alliantra.fields.ExactJSONField()),
-                ("currency", alliantra.fields.CurrencyField(max_length=3)),
-                ("lines_count", models.BigIntegerField()),
-                ("gross_basis", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("opening_balance", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("earnings", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("clawbacks", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("adjustments", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("payments", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("closing_balance", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="TierAccumulator",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("window", models.CharField(max_length=60)),
-                ("count", models.BigIntegerField()),
-                ("revenue", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
-                ("dues", alliantra.fields.ExactJSONField(default=dict)),
-            ],
-        ),
         migrations.RemoveConstraint(
             model_name="calculationrun",
             name="run_adds_up",
@@ -346,365 +200,478 @@ class Migration(migrations.Migration):
                 name="run_adds_up",
             ),
         ),
-        migrations.AddField(
-            model_name="balanceentry",
-            name="payee",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="balance_entries",
-                to="partners.payee",
-            ),
+        migrations.CreateModel(
+            name="BalanceEntry",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("currency", alliantra.fields.CurrencyField(max_length=3)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("earnings", "Earnings"),
+                            ("clawback", "Clawback"),
+                            ("adjustment", "Adjustment"),
+                            ("payment", "Payment"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("amount", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("reference", models.CharField(blank=True, max_length=200)),
+                (
+                    "payee",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="balance_entries",
+                        to="partners.payee",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="rules.calculationrun",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "balance entries",
+                "indexes": [
+                    models.Index(
+                        fields=["workspace", "payee", "currency", "created_at", "id"], name="balanceentry_payee"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount", 0), _negated=True), name="balanceentry_not_zero"
+                    )
+                ],
+            },
         ),
-        migrations.AddField(
-            model_name="balanceentry",
-            name="run",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="rules.calculationrun"
-            ),
+        migrations.CreateModel(
+            name="CalculationAdjustment",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("allocation_index", models.PositiveSmallIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("cap", "Cap"), ("floor", "Floor"), ("tier_correction", "Tier Correction")],
+                        max_length=15,
+                    ),
+                ),
+                ("window", models.CharField(blank=True, max_length=60)),
+                ("basis", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
+                (
+                    "payee",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="partners.payee",
+                    ),
+                ),
+                (
+                    "rule_version",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="rules.ruleversion",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="adjustments",
+                        to="rules.calculationrun",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("workspace", "run", "rule_version", "allocation_index", "payee", "kind", "window"),
+                        name="adjustment_line",
+                    )
+                ],
+            },
         ),
-        migrations.AddField(
-            model_name="balanceentry",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
+        migrations.CreateModel(
+            name="ConfirmationBatch",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("shape", models.CharField(max_length=20)),
+                ("file_name", models.CharField(blank=True, max_length=200)),
+                ("file_digest", models.CharField(max_length=64)),
+                ("rows", models.PositiveIntegerField()),
+                ("problems", alliantra.fields.ExactJSONField(default=list)),
+                ("imported_by", models.CharField(max_length=200)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="confirmation_batches",
+                        to="rules.calculationrun",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "run", "file_digest"), name="confirmationbatch_file")
+                ],
+            },
         ),
-        migrations.AddField(
-            model_name="calculationadjustment",
-            name="payee",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="partners.payee"
-            ),
+        migrations.CreateModel(
+            name="ExceptionDecision",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("kind", models.CharField(choices=[("settled", "Settled"), ("accepted", "Accepted")], max_length=8)),
+                ("reason", models.CharField(max_length=500)),
+                ("decided_by", models.CharField(max_length=200)),
+                (
+                    "event",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="revenues.revenueevent",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="rules.calculationrun",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("kind", "settled")),
+                        fields=("workspace", "event"),
+                        name="exceptiondecision_settled",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("kind", "accepted")),
+                        fields=("workspace", "event", "run"),
+                        name="exceptiondecision_accepted",
+                    ),
+                ],
+            },
         ),
-        migrations.AddField(
-            model_name="calculationadjustment",
-            name="rule_version",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="rules.ruleversion"
-            ),
+        migrations.CreateModel(
+            name="Payout",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("named", models.CharField(max_length=200)),
+                ("currency", alliantra.fields.CurrencyField(max_length=3)),
+                ("expected", alliantra.fields.SumField(decimal_places=6, default=0, max_digits=30)),
+                ("confirmed", alliantra.fields.SumField(decimal_places=6, default=0, max_digits=30)),
+                ("confirmations_count", models.PositiveIntegerField(default=0)),
+                ("reason", models.CharField(blank=True, max_length=500)),
+                ("resolved_by", models.CharField(blank=True, max_length=200)),
+                ("resolved_at", models.DateTimeField(null=True)),
+                (
+                    "payee",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="partners.payee",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payouts",
+                        to="rules.calculationrun",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "run", "created_at", "id"], name="payout_run")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "run", "payee", "currency"), name="payout_payee"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("payee", None)),
+                        fields=("workspace", "run", "named", "currency"),
+                        name="payout_stranger",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("expected__gte", 0)), name="payout_expected_not_negative"
+                    ),
+                ],
+            },
         ),
-        migrations.AddField(
-            model_name="calculationadjustment",
-            name="run",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="adjustments",
-                to="rules.calculationrun",
-            ),
+        migrations.CreateModel(
+            name="Confirmation",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("row", models.PositiveIntegerField()),
+                ("named", models.CharField(max_length=200)),
+                ("currency", alliantra.fields.CurrencyField(max_length=3)),
+                ("amount", alliantra.fields.MoneyField(decimal_places=6, max_digits=20)),
+                ("reference", models.CharField(blank=True, max_length=200)),
+                ("paid_at", models.DateTimeField(null=True)),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="confirmations",
+                        to="rules.confirmationbatch",
+                    ),
+                ),
+                (
+                    "payout",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="confirmations",
+                        to="rules.payout",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["workspace", "payout", "id"], name="confirmation_payout"),
+                    models.Index(fields=["workspace", "batch", "row"], name="confirmation_batch"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("reference", ""), _negated=True),
+                        fields=("workspace", "reference"),
+                        name="confirmation_reference",
+                    )
+                ],
+            },
         ),
-        migrations.AddField(
-            model_name="calculationadjustment",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="confirmation",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="confirmationbatch",
-            name="run",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="confirmation_batches",
-                to="rules.calculationrun",
-            ),
-        ),
-        migrations.AddField(
-            model_name="confirmationbatch",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="confirmation",
-            name="batch",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="confirmations",
-                to="rules.confirmationbatch",
-            ),
-        ),
-        migrations.AddField(
-            model_name="exceptiondecision",
-            name="event",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="revenues.revenueevent",
-            ),
-        ),
-        migrations.AddField(
-            model_name="exceptiondecision",
-            name="run",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="rules.calculationrun"
-            ),
-        ),
-        migrations.AddField(
-            model_name="exceptiondecision",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="payout",
-            name="payee",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="partners.payee",
-            ),
-        ),
-        migrations.AddField(
-            model_name="payout",
-            name="run",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="payouts",
-                to="rules.calculationrun",
-            ),
-        ),
-        migrations.AddField(
-            model_name="payout",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="confirmation",
-            name="payout",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="confirmations",
-                to="rules.payout",
-            ),
-        ),
-        migrations.AddField(
-            model_name="statement",
-            name="payee",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="statements",
-                to="partners.payee",
-            ),
-        ),
-        migrations.AddField(
-            model_name="statement",
-            name="run",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="statements",
-                to="rules.calculationrun",
-            ),
-        ),
-        migrations.AddField(
-            model_name="statement",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddField(
-            model_name="tieraccumulator",
-            name="rule",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="rules.rule"
-            ),
-        ),
-        migrations.AddField(
-            model_name="tieraccumulator",
-            name="run",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="accumulators",
-                to="rules.calculationrun",
-            ),
-        ),
-        migrations.AddField(
-            model_name="tieraccumulator",
-            name="workspace",
-            field=models.ForeignKey(
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="workspaces.workspace",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="balanceentry",
-            index=models.Index(
-                fields=["workspace", "payee", "currency", "created_at", "id"], name="balanceentry_payee"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="balanceentry",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("amount", 0), _negated=True), name="balanceentry_not_zero"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="calculationadjustment",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "run", "rule_version", "allocation_index", "payee", "kind", "window"),
-                name="adjustment_line",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="confirmationbatch",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "run", "file_digest"), name="confirmationbatch_file"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="exceptiondecision",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("kind", "settled")), fields=("workspace", "event"), name="exceptiondecision_settled"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="exceptiondecision",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("kind", "accepted")),
-                fields=("workspace", "event", "run"),
-                name="exceptiondecision_accepted",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="payout",
-            index=models.Index(fields=["workspace", "run", "created_at", "id"], name="payout_run"),
-        ),
-        migrations.AddConstraint(
-            model_name="payout",
-            constraint=models.UniqueConstraint(fields=("workspace", "run", "payee", "currency"), name="payout_payee"),
-        ),
-        migrations.AddConstraint(
-            model_name="payout",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("payee", None)),
-                fields=("workspace", "run", "named", "currency"),
-                name="payout_stranger",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="payout",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("expected__gte", 0)), name="payout_expected_not_negative"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="confirmation",
-            index=models.Index(fields=["workspace", "payout", "id"], name="confirmation_payout"),
-        ),
-        migrations.AddIndex(
-            model_name="confirmation",
-            index=models.Index(fields=["workspace", "batch", "row"], name="confirmation_batch"),
-        ),
-        migrations.AddConstraint(
-            model_name="confirmation",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("reference", ""), _negated=True),
-                fields=("workspace", "reference"),
-                name="confirmation_reference",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="statement",
-            index=models.Index(fields=["workspace", "created_at", "id"], name="statement_created"),
-        ),
-        migrations.AddIndex(
-            model_name="statement",
-            index=models.Index(fields=["workspace", "payee", "currency", "number"], name="statement_of_payee"),
-        ),
-        migrations.AddConstraint(
-            model_name="statement",
-            constraint=models.UniqueConstraint(fields=("workspace", "number"), name="statement_number"),
-        ),
-        migrations.AddConstraint(
-            model_name="statement",
-            constraint=models.UniqueConstraint(fields=("workspace", "run", "payee"), name="statement_payee"),
-        ),
-        migrations.AddConstraint(
-            model_name="statement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "closing_balance",
-                        django.db.models.expressions.CombinedExpression(
-                            django.db.models.expressions.CombinedExpression(
+        migrations.CreateModel(
+            name="Statement",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("number", models.PositiveIntegerField()),
+                ("payee_details", alliantra.fields.ExactJSONField()),
+                ("currency", alliantra.fields.CurrencyField(max_length=3)),
+                ("lines_count", models.BigIntegerField()),
+                ("gross_basis", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("opening_balance", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("earnings", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("clawbacks", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("adjustments", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("payments", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("closing_balance", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                (
+                    "payee",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="statements",
+                        to="partners.payee",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="statements",
+                        to="rules.calculationrun",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["workspace", "created_at", "id"], name="statement_created"),
+                    models.Index(fields=["workspace", "payee", "currency", "number"], name="statement_of_payee"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "number"), name="statement_number"),
+                    models.UniqueConstraint(fields=("workspace", "run", "payee"), name="statement_payee"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "closing_balance",
                                 django.db.models.expressions.CombinedExpression(
                                     django.db.models.expressions.CombinedExpression(
-                                        models.F("opening_balance"), "+", models.F("earnings")
+                                        django.db.models.expressions.CombinedExpression(
+                                            django.db.models.expressions.CombinedExpression(
+                                                models.F("opening_balance"), "+", models.F("earnings")
+                                            ),
+                                            "-",
+                                            models.F("clawbacks"),
+                                        ),
+                                        "+",
+                                        models.F("adjustments"),
                                     ),
                                     "-",
-                                    models.F("clawbacks"),
+                                    models.F("payments"),
                                 ),
-                                "+",
-                                models.F("adjustments"),
-                            ),
-                            "-",
-                            models.F("payments"),
+                            )
                         ),
-                    )
-                ),
-                name="statement_adds_up",
-            ),
+                        name="statement_adds_up",
+                    ),
+                ],
+            },
         ),
-        migrations.AddConstraint(
-            model_name="tieraccumulator",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "run", "rule", "window"), name="accumulator_window"
-            ),
+        migrations.CreateModel(
+            name="TierAccumulator",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=alliantra.fields.uuid7, editable=False, primary_key=True, serialize=False),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("window", models.CharField(max_length=60)),
+                ("count", models.BigIntegerField()),
+                ("revenue", alliantra.fields.SumField(decimal_places=6, max_digits=30)),
+                ("dues", alliantra.fields.ExactJSONField(default=dict)),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="rules.rule"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="accumulators",
+                        to="rules.calculationrun",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="workspaces.workspace",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("workspace", "run", "rule", "window"), name="accumulator_window")
+                ],
+            },
         ),
     ]

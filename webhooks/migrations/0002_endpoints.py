@@ -75,6 +75,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [models.Index(fields=["workspace", "created_at", "id"], name="endpoint_created")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("rate_per_second", None), ("rate_per_second__gt", 0), _connector="OR"),
+                        name="endpoint_rate_above_zero",
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Delivery",
@@ -131,6 +140,32 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "deliveries",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "pending")),
+                        fields=["endpoint", "next_attempt_at", "id"],
+                        name="delivery_due",
+                    ),
+                    models.Index(
+                        condition=models.Q(("leased_until__isnull", False), ("status", "pending")),
+                        fields=["endpoint", "leased_until"],
+                        name="delivery_leased",
+                    ),
+                    models.Index(fields=["workspace", "endpoint", "created_at", "id"], name="delivery_of_endpoint"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("workspace", "message", "endpoint"), name="delivery_message_endpoint"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "pending"), _negated=True),
+                            ("next_attempt_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="delivery_pending_is_due",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -176,59 +211,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="endpoint",
-            index=models.Index(fields=["workspace", "created_at", "id"], name="endpoint_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="endpoint",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("rate_per_second", None), ("rate_per_second__gt", 0), _connector="OR"),
-                name="endpoint_rate_above_zero",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(
-                condition=models.Q(("status", "pending")),
-                fields=["endpoint", "next_attempt_at", "id"],
-                name="delivery_due",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(
-                condition=models.Q(("leased_until__isnull", False), ("status", "pending")),
-                fields=["endpoint", "leased_until"],
-                name="delivery_leased",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(fields=["workspace", "endpoint", "created_at", "id"], name="delivery_of_endpoint"),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.UniqueConstraint(
-                fields=("workspace", "message", "endpoint"), name="delivery_message_endpoint"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "pending"), _negated=True), ("next_attempt_at__isnull", False), _connector="OR"
-                ),
-                name="delivery_pending_is_due",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="attempt",
-            index=models.Index(fields=["workspace", "delivery", "number"], name="attempt_delivery"),
-        ),
-        migrations.AddIndex(
-            model_name="attempt",
-            index=models.Index(fields=["workspace", "endpoint", "started_at"], name="attempt_endpoint"),
+            options={
+                "indexes": [
+                    models.Index(fields=["workspace", "delivery", "number"], name="attempt_delivery"),
+                    models.Index(fields=["workspace", "endpoint", "started_at"], name="attempt_endpoint"),
+                ],
+            },
         ),
     ]
