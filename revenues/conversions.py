@@ -5,7 +5,7 @@ one; until then they are counted as unconverted, and never as if they were in th
 adds to the rollups is appended as a delta by the very statement that freezes it.
 
 Rows that wait for a rate are asked for by currency and day: a pass that converts nothing takes one step along an
-index for each of those, however many rows there are. Refunds that await their sale are looked at one by one.
+index for each of those, however many rows there are. Refunds that await their sale are looked at BATCH by BATCH.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ from revenues.rollups import CONVERTED_DELTA_INSERT
 from revenues.tracing import TRACE
 
 BATCH: Final = 5_000
-"""Most rows that are converted in one transaction."""
+"""Most rows that are converted, and most refunds whose sale is looked for, in one transaction."""
 PAIRS: Final = 50
 """Most currencies and days whose rows are converted in one transaction."""
 CONVERSION_LOCK: Final = "conversion"
@@ -147,17 +147,16 @@ _AWAITING: Final = """
 awaits_sale AND (workspace_id, id) > ({workspace}, {after}) AND (workspace_id, id) <= ({workspace}, 9223372036854775807)
 ORDER BY workspace_id, id
 """
-# Refunds whose sale needs no rate, or has one.
+# Refunds whose sale needs no rate, or has one, among the next that await theirs; and the last of those.
 _SALE_HAS_COME: Final = f"""
-SELECT conversion.id, conversion.event_id
+SELECT array_agg(conversion.event_id::text ORDER BY conversion.id)
+           FILTER (WHERE sale.currency = %(base)s OR sold.rate IS NOT NULL), max(conversion.id)
 FROM (
-    SELECT workspace_id, id, event_id FROM revenues_conversion
-    WHERE {_AWAITING.format(workspace="%(workspace)s", after="%(after)s")}) AS conversion
+    SELECT id, event_id FROM revenues_conversion
+    WHERE {_AWAITING.format(workspace="%(workspace)s", after="%(after)s")} LIMIT %(limit)s) AS conversion
 CROSS JOIN LATERAL ({_EVENT}) AS event
-CROSS JOIN LATERAL ({_SALE}) AS sale
+LEFT JOIN LATERAL ({_SALE}) AS sale ON true
 LEFT JOIN LATERAL ({_CONVERSION.format(of="sale")}) AS sold ON true
-WHERE sale.currency = %(base)s OR sold.rate IS NOT NULL
-ORDER BY conversion.workspace_id, conversion.id LIMIT %(limit)s
 """  # noqa: S608
 _SOLD_IN_BASE: Final = f"""
 UPDATE revenues_conversion SET awaits_sale = false
@@ -227,27 +226,24 @@ def _convert_some(workspace: Workspace, pairs: Sequence[_Pair], each: int) -> li
 
 
 def _follow_sales(workspace: Workspace) -> int:
-    """Convert refunds whose sales have come, from the first to the last, until there are none."""
-    count = after = 0
-    while True:
-        changed, last = _follow_some(workspace, after)
+    """Convert refunds whose sales have come; how many. All that await one are looked at, from the first to the last."""
+    count = 0
+    after: int | None = 0
+    while after is not None:
+        changed, after = _follow_some(workspace, after)
         count += changed
-        if not last and not after:
-            return count
-        after = last
+    return count
 
 
 @transaction.atomic
-def _follow_some(workspace: Workspace, after: int) -> tuple[int, int]:
-    """How many refunds beyond an id were converted, and the last id that was looked at; 0 if there are no more."""
+def _follow_some(workspace: Workspace, after: int) -> tuple[int, int | None]:
+    """How many of the next refunds were converted, and the last id that was looked at; None if there are no more."""
     lock_name(workspace, CONVERSION_LOCK)
-    found = _execute(_SALE_HAS_COME, workspace, after=after, limit=BATCH)
-    if not found:
-        return 0, 0
-    events = [event_id for _, event_id in found]
+    [[events, last]] = _execute(_SALE_HAS_COME, workspace, after=after, limit=BATCH)
+    if not events:
+        return 0, last
     _execute(_SOLD_IN_BASE, workspace, events=events)
-    counts = [count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events)]
-    return sum(counts), found[-1][0]
+    return sum(count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events)), last
 
 
 def _execute(statement: str, workspace: Workspace, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Q
 
 from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name, try_lock_name
@@ -27,10 +26,10 @@ from revenues.attribution.reading import (
     loyal_customers,
     revenue_by_id,
     revenue_in,
-    sales_of,
 )
 from revenues.attribution.rollups import ATTRIBUTION_LOCK
 from revenues.attribution.storing import Effects
+from revenues.attribution.waiting import WAITING, list_events, list_waiting, look_at_newest, look_for_sales
 from revenues.attribution.working import Left, lookback, work_out
 from revenues.models import AttributionTask
 
@@ -46,7 +45,6 @@ TURN_SECONDS: Final = 3.0
 SECONDS: Final = 30
 """After which the periodic task leaves the rest to the next."""
 
-_WAITING: Final = Q(first_at=None, last_at__isnull=False)
 # The first task is always taken, whatever it holds; of it and of the others as much as fits.
 _TAKEN: Final = """
 SELECT id, customer_ids, event_ids::text[], first_at, last_at FROM (
@@ -81,12 +79,6 @@ FROM (
 """
 _OF_SALES: Final = """
 (source_id, original_external_id) IN (SELECT * FROM unnest(%(sources)s::uuid[], %(names)s::text[]))
-"""
-_NOT_LISTED: Final = """
-SELECT id::text FROM unnest(%(ids)s::uuid[]) AS new (id)
-WHERE NOT EXISTS (SELECT FROM revenues_attributiontask
-                  WHERE workspace_id = %(workspace)s AND first_at IS NULL AND last_at IS NOT NULL
-                    AND new.id = ANY(event_ids))
 """
 
 
@@ -126,7 +118,7 @@ def catch_up_all(*, seconds: float = SECONDS) -> int:
     """Work off the tasks of every workspace, in turn, for a while; how many tasks were begun."""
     until = time.monotonic() + seconds
     begun = 0
-    behind = list(Workspace.objects.filter(pk__in=AttributionTask.objects.exclude(_WAITING).values("workspace")))
+    behind = list(Workspace.objects.filter(pk__in=AttributionTask.objects.exclude(WAITING).values("workspace")))
     for workspace in behind:
         merge_tasks(workspace)
     while behind and time.monotonic() < until:
@@ -152,9 +144,9 @@ def catch_up_for_read(workspace: Workspace) -> None:
     """
     tasks = AttributionTask.objects.in_workspace(workspace)
     with transaction.atomic():
-        if tasks.filter(_WAITING).exists() and try_lock_name(workspace, ATTRIBUTION_LOCK):
-            _look_for_sales(workspace, lists=READ_LISTS)
-        if not tasks.exclude(_WAITING).exists():
+        if tasks.filter(WAITING).exists() and try_lock_name(workspace, ATTRIBUTION_LOCK):
+            look_at_newest(workspace, lists=READ_LISTS)
+        if not tasks.exclude(WAITING).exists():
             return
         lock_name(workspace, ATTRIBUTION_LOCK)
         _work(workspace, READ_CHUNK, range(READ_CHUNKS))
@@ -167,18 +159,9 @@ def enqueue_all(workspace: Workspace) -> None:
     run(_APPEND_REFUNDS.format(which="true"), parameters)
 
 
-@transaction.atomic
-def look_for_sales(workspace: Workspace) -> int:
-    """List refunds whose sale was missing and is here by now as work; how many.
-
-    A sale with a customer brings its refunds along. This is for the others, whose arrival lists nothing.
-    """
-    return _look_for_sales(workspace, lists=None) if try_lock_name(workspace, ATTRIBUTION_LOCK) else 0
-
-
 def look_for_all_sales() -> int:
-    """The same in every workspace."""
-    waiting = AttributionTask.objects.filter(_WAITING)
+    """List refunds whose sale has come as work, in every workspace; how many."""
+    waiting = AttributionTask.objects.filter(WAITING)
     return sum(map(look_for_sales, Workspace.objects.filter(pk__in=waiting.values("workspace"))))
 
 
@@ -243,7 +226,7 @@ def _due(workspace: Workspace, spans: Sequence[Span], limit: int) -> list[Revenu
         if span.customer_id == cut.customer_id and span.first_at <= cut.occurred_at <= span.last_at
     )
     rest = [Span(cut.customer_id, cut.occurred_at + timedelta(microseconds=1), spans[place].last_at)]
-    _list_events(workspace, ids_at(workspace, cut))
+    list_events(workspace, ids_at(workspace, cut))
     _list_spans(workspace, [*(span for span in rest if span.first_at <= span.last_at), *spans[place + 1 :]])
     return events[:limit]
 
@@ -256,8 +239,7 @@ def _leave(workspace: Workspace, left: Left) -> None:
         }
         run(_APPEND_REFUNDS.format(which=_OF_SALES), {"workspace": workspace.pk, "pack": PACK, **keys})
     if left.waiting:
-        new = run(_NOT_LISTED, {"workspace": workspace.pk, "ids": left.waiting})
-        _list_waiting(workspace, [identity for (identity,) in new])
+        list_waiting(workspace, left.waiting)
 
 
 def _list_spans(workspace: Workspace, spans: Iterable[Span]) -> None:
@@ -269,38 +251,3 @@ def _list_spans(workspace: Workspace, spans: Iterable[Span]) -> None:
         AttributionTask(workspace=workspace, customer_ids=customers, first_at=first, last_at=last - window)
         for (first, last), customers in periods.items()
     )
-
-
-def _list_events(workspace: Workspace, event_ids: Sequence[str]) -> None:
-    AttributionTask.objects.bulk_create(
-        AttributionTask(workspace=workspace, event_ids=pack) for pack in _packs(event_ids)
-    )
-
-
-def _list_waiting(workspace: Workspace, refund_ids: Sequence[str]) -> None:
-    AttributionTask.objects.bulk_create(
-        AttributionTask(workspace=workspace, event_ids=pack, last_at=ALWAYS[1]) for pack in _packs(refund_ids)
-    )
-
-
-def _packs(ids: Sequence[str]) -> list[list[str]]:
-    return [list(ids[start : start + PACK]) for start in range(0, len(ids), PACK)]
-
-
-def _look_for_sales(workspace: Workspace, *, lists: int | None) -> int:
-    """Look through the newest `lists` of waiting refunds, and pack what still waits anew."""
-    waiting = AttributionTask.objects.in_workspace(workspace).filter(_WAITING).order_by("-id")
-    found, still, seen = [], [], []
-    for task in waiting[:lists]:
-        identities = list(map(str, task.event_ids))
-        refunds = revenue_by_id(workspace, identities)
-        sales = sales_of(workspace, refunds)
-        arrived = {refund.id for refund in refunds if (refund.source_id, refund.original_external_id) in sales}
-        found += [identity for identity in identities if identity in arrived]
-        still += [identity for identity in identities if identity not in arrived]
-        seen.append(task.pk)
-    if found or len(seen) > -(-len(still) // PACK):
-        AttributionTask.objects.in_workspace(workspace).filter(pk__in=seen).delete()
-        _list_events(workspace, found)
-        _list_waiting(workspace, still)
-    return len(found)
