@@ -26,21 +26,37 @@ from tests.soak import IS_SOAK
 
 KILLS, SECONDS_BETWEEN = (60, 2.0) if IS_SOAK else (4, 0.5)
 WRITERS = 3
-PRELUDE = """
-import random, sys, django
+# Forks a process for each line, which holds the number of a program and a seed, and tells its id. Forked, a process
+# begins at once; one that has to load Django first would take as long as the whole crowd lets it.
+NURSERY = """
+import os, random, signal, sys, django
 django.setup()
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from django.utils.timezone import now
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
-workspace = Workspace.objects.get(pk=sys.argv[1])
-actor, chance = Actor.system(workspace), random.Random(int(sys.argv[2]))
-print("ready", flush=True)
-"""
-WRITER = """
+from partners.models import FxRate
+from revenues import attribution, rollups
+from revenues.conversions import convert_waiting
 from revenues.ingestion.records import EventRecord
 from revenues.ingestion.services import ingest_events
+from revenues.models import Product
+from revenues.services import create_product
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+programs = sys.argv[2:]
+for line in iter(sys.stdin.readline, ""):
+    place, seed = map(int, line.split())
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        continue
+    workspace = Workspace.objects.get(pk=sys.argv[1])
+    actor, chance = Actor.system(workspace), random.Random(seed)
+    exec(programs[place])
+    os._exit(0)
+"""
+WRITER = """
 def record():
     number = chance.randrange(4_000)
     refund = number % 7 == 0
@@ -54,15 +70,12 @@ while True:
     ingest_events(workspace, actor=actor, records=[record() for _ in range(chance.choice((1, 20, 300)))], now=now())
 """  # noqa: E501 - a program
 FOLDER = """
-from revenues import rollups
 while True:
     rollups.fold(workspace, limit=chance.randrange(1, 9))
     if chance.random() < 0.05:
         rollups.rebuild(workspace)
 """
 CONVERTER = """
-from partners.models import FxRate
-from revenues.conversions import convert_waiting
 while True:
     FxRate.objects.update_or_create(workspace=workspace, from_currency=chance.choice(("EUR", "USD")),
         to_currency="GBP", on=date(2026, 3, 1) + timedelta(days=chance.randrange(40)),
@@ -70,14 +83,11 @@ while True:
     convert_waiting(workspace)
 """
 ATTRIBUTOR = """
-from revenues import attribution
 while True:
     attribution.catch_up_all(seconds=0.5)
     attribution.look_for_all_sales()
 """
 MAPPER = """
-from revenues.models import Product
-from revenues.services import create_product
 for number in range(6):
     name = f"sku-{number}"
     if not Product.objects.filter(workspace=workspace, external_id=name).exists():
@@ -92,43 +102,47 @@ class Crowd:
     """A process for each program; who is killed is replaced."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._started = 0
-        self._running = [self._start(program) for program in PROGRAMS]
-        for process in self._running:
-            self._wait(process)
-
-    def _start(self, program: str) -> subprocess.Popen[str]:
-        self._started += 1
-        command = [sys.executable, "-c", PRELUDE + program, str(self._workspace.pk), str(self._started)]
+        command = [sys.executable, "-c", NURSERY, str(workspace.pk), *PROGRAMS]
         environment = {**os.environ, "DATABASE_URL": database_url()}
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        self._nursery = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._started = 0
+        self._running = [self._start(place) for place in range(len(PROGRAMS))]
 
-    @staticmethod
-    def _wait(process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    def _start(self, place: int) -> int:
+        self._started += 1
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        print(place, self._started, file=self._nursery.stdin, flush=True)
+        return int(self._nursery.stdout.readline())
 
     def kill_one(self, place: int) -> None:
         """Kill a process in the middle of what it does, and start another."""
-        process = self._running[place]
-        assert process.poll() is None, "It ended by itself."
-        process.send_signal(signal.SIGKILL)
-        self._end(process)
-        self._running[place] = self._start(PROGRAMS[place])
-        self._wait(self._running[place])
+        assert is_alive(self._running[place]), "It ended by itself."
+        self._kill(place)
+        self._running[place] = self._start(place)
 
     def end(self) -> None:
         """Kill all that is left."""
-        for process in self._running:
-            process.send_signal(signal.SIGKILL)
-            self._end(process)
+        for place, process in enumerate(self._running):
+            if is_alive(process):
+                self._kill(place)
+        self._nursery.communicate()
 
-    @staticmethod
-    def _end(process: subprocess.Popen[str]) -> None:
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+    def _kill(self, place: int) -> None:
+        os.kill(self._running[place], signal.SIGKILL)
+        while is_alive(self._running[place]):
+            time.sleep(0.001)
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process with this id; who has ended is gone at once."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def sums(workspace: Workspace) -> tuple[Any, ...]:
