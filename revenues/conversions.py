@@ -147,10 +147,10 @@ _AWAITING: Final = """
 awaits_sale AND (workspace_id, id) > ({workspace}, {after}) AND (workspace_id, id) <= ({workspace}, 9223372036854775807)
 ORDER BY workspace_id, id
 """
-# Refunds whose sale needs no rate, or has one, among the next that await theirs; and the last of those.
+# Refunds whose sale needs no rate, or has one, among the next that await theirs; how many those are, and the last.
 _SALE_HAS_COME: Final = f"""
 SELECT array_agg(conversion.event_id::text ORDER BY conversion.id)
-           FILTER (WHERE sale.currency = %(base)s OR sold.rate IS NOT NULL), max(conversion.id)
+           FILTER (WHERE sale.currency = %(base)s OR sold.rate IS NOT NULL), count(*), max(conversion.id)
 FROM (
     SELECT id, event_id FROM revenues_conversion
     WHERE {_AWAITING.format(workspace="%(workspace)s", after="%(after)s")} LIMIT %(limit)s) AS conversion
@@ -226,24 +226,26 @@ def _convert_some(workspace: Workspace, pairs: Sequence[_Pair], each: int) -> li
 
 
 def _follow_sales(workspace: Workspace) -> int:
-    """Convert refunds whose sales have come; how many. All that await one are looked at, from the first to the last."""
-    count = 0
-    after: int | None = 0
-    while after is not None:
-        changed, after = _follow_some(workspace, after)
-        count += changed
-    return count
+    """Convert refunds whose sales have come; how many. All that await one are looked at, from the first to the last.
+
+    Nothing is locked while they are, and each BATCH is converted in a transaction of its own.
+    """
+    changed, after = 0, 0
+    while True:
+        [[events, looked_at, last]] = _execute(_SALE_HAS_COME, workspace, after=after, limit=BATCH)
+        if events:
+            changed += _follow(workspace, events)
+        if looked_at < BATCH:
+            return changed
+        after = last
 
 
 @transaction.atomic
-def _follow_some(workspace: Workspace, after: int) -> tuple[int, int | None]:
-    """How many of the next refunds were converted, and the last id that was looked at; None if there are no more."""
+def _follow(workspace: Workspace, events: Sequence[str]) -> int:
+    """Convert refunds whose sales have come; how many."""
     lock_name(workspace, CONVERSION_LOCK)
-    [[events, last]] = _execute(_SALE_HAS_COME, workspace, after=after, limit=BATCH)
-    if not events:
-        return 0, last
     _execute(_SOLD_IN_BASE, workspace, events=events)
-    return sum(count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events)), last
+    return sum(count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events))
 
 
 def _execute(statement: str, workspace: Workspace, **parameters: Any) -> list[tuple[Any, ...]]:

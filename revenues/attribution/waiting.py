@@ -3,11 +3,11 @@
 A sale with a customer brings its refunds along. Lists are for the others, whose arrival lists nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name
@@ -21,36 +21,42 @@ from revenues.models import AttributionTask
 WAITING: Final = Q(first_at=None, last_at__isnull=False)
 """Tasks that are no work yet."""
 REFUNDS: Final = 10_000
-"""Most refunds that are looked at in one transaction, or a list more; reads of credits may wait for it."""
+"""Most refunds whose sales are looked for at once, or a list more."""
 LISTS: Final = 2_000
-"""Most lists that are looked through in one transaction."""
+"""Most lists that are looked through at once."""
 
 _IS_WAITING: Final = "workspace_id = %(workspace)s AND first_at IS NULL AND last_at IS NOT NULL"
 _IN_ORDER: Final = f"""
-SELECT id, size FROM (
-    SELECT id, size, sum(size) OVER (ORDER BY id) - size AS before
-    FROM (SELECT id, cardinality(event_ids) AS size FROM revenues_attributiontask
-          WHERE {_IS_WAITING} AND id > %(after)s AND id <= %(last)s ORDER BY id LIMIT %(lists)s) AS list
-) AS list WHERE before < %(refunds)s ORDER BY id
+SELECT id, event_ids FROM (
+    SELECT *, sum(cardinality(event_ids)) OVER (ORDER BY id) - cardinality(event_ids) AS before
+    FROM (SELECT id, event_ids FROM revenues_attributiontask
+          WHERE {_IS_WAITING} AND id > %(after)s ORDER BY id LIMIT %(lists)s) AS list
+) AS list WHERE before < %(refunds)s
 """  # noqa: S608 - built of our own names
 _NEWEST: Final = f"""
-SELECT id, cardinality(event_ids) FROM revenues_attributiontask WHERE {_IS_WAITING} ORDER BY id DESC LIMIT %(lists)s
+SELECT id, event_ids FROM revenues_attributiontask WHERE {_IS_WAITING} ORDER BY id DESC LIMIT %(lists)s
 """  # noqa: S608
 # Each refund and its sale are looked up by an index under a LIMIT, whatever the planner believes.
-_ARRIVED: Final = f"""
-SELECT waiting.event_id::text
-FROM (SELECT DISTINCT unnest(event_ids) AS event_id FROM revenues_attributiontask
-      WHERE {_IS_WAITING} AND id = ANY(%(ids)s)) AS waiting
-CROSS JOIN LATERAL (
-    SELECT source_id, original_external_id FROM revenues_revenueevent
-    WHERE id = waiting.event_id AND workspace_id = %(workspace)s LIMIT 1
-) AS refund
-CROSS JOIN LATERAL (
-    SELECT id FROM revenues_revenueevent AS event
-    WHERE event.workspace_id = %(workspace)s AND event.source_id = refund.source_id
-      AND event.external_id = refund.original_external_id AND event.type = 'sale' LIMIT 1
-) AS sale
-"""  # noqa: S608
+_LOOK: Final = """
+WITH list AS MATERIALIZED ({lists}), arrived AS (
+    SELECT waiting.event_id
+    FROM (SELECT DISTINCT unnest(event_ids) AS event_id FROM list) AS waiting
+    CROSS JOIN LATERAL (
+        SELECT source_id, original_external_id FROM revenues_revenueevent
+        WHERE id = waiting.event_id AND workspace_id = %(workspace)s LIMIT 1
+    ) AS refund
+    CROSS JOIN LATERAL (
+        SELECT id FROM revenues_revenueevent AS event
+        WHERE event.workspace_id = %(workspace)s AND event.source_id = refund.source_id
+          AND event.external_id = refund.original_external_id AND event.type = 'sale' LIMIT 1
+    ) AS sale
+)
+SELECT coalesce(array_agg(id ORDER BY id), '{{}}'), coalesce(sum(cardinality(event_ids)), 0)::int,
+       ARRAY(SELECT event_id::text FROM arrived)
+FROM list
+"""
+_LOOK_IN_ORDER: Final = _LOOK.format(lists=_IN_ORDER)
+_LOOK_AT_NEWEST: Final = _LOOK.format(lists=_NEWEST)
 # Lists keep their places, so that the newest refunds stay in the newest lists, where reads look.
 _PACK_ANEW: Final = f"""
 WITH list AS (
@@ -95,42 +101,53 @@ def list_waiting(workspace: Workspace, refund_ids: Sequence[str]) -> None:
 def look_for_sales(workspace: Workspace) -> int:
     """List refunds whose sale was missing and is here by now as work; how many. All are looked at.
 
-    In transactions of REFUNDS: what comes first keeps nothing behind it waiting, and readers no longer than one takes.
+    Nothing is locked while they are, and each REFUNDS are settled in a transaction of their own: those that come first
+    keep none behind them waiting, nor any reader.
     """
-    last = AttributionTask.objects.in_workspace(workspace).filter(WAITING).aggregate(last=Max("id"))["last"]
     found, after = 0, 0
-    while last is not None and after < last:
-        arrived, after = _look_further(workspace, after, last)
-        found += arrived
-    return found
+    while True:
+        look = _looked(_LOOK_IN_ORDER, workspace, after=after, lists=LISTS, refunds=REFUNDS)
+        if look.is_worth_writing:
+            with transaction.atomic():
+                lock_name(workspace, ATTRIBUTION_LOCK)
+                _settle(workspace, look)
+        found += len(look.arrived)
+        if len(look.lists) < LISTS and look.refunds < REFUNDS:
+            return found
+        after = look.lists[-1]
 
 
-def look_at_newest(workspace: Workspace, *, lists: int) -> int:
+def look_at_newest(workspace: Workspace, *, lists: int) -> None:
     """The same for the newest lists alone. The caller holds ATTRIBUTION_LOCK."""
-    return _look_through(workspace, dict(run(_NEWEST, {"workspace": workspace.pk, "lists": lists})))
+    look = _looked(_LOOK_AT_NEWEST, workspace, lists=lists)
+    if look.is_worth_writing:
+        _settle(workspace, look)
 
 
-@transaction.atomic
-def _look_further(workspace: Workspace, after: int, last: int) -> tuple[int, int]:
-    """How many refunds of the next lists have their sale, and the last of these lists; `last` when there are none."""
-    lock_name(workspace, ATTRIBUTION_LOCK)
-    span = {"after": after, "last": last, "lists": LISTS, "refunds": REFUNDS}
-    sizes = dict(run(_IN_ORDER, {"workspace": workspace.pk, **span}))
-    return _look_through(workspace, sizes), max(sizes, default=last)
+class _Look(NamedTuple):
+    """What a look at some lists found: their ids, how many refunds are in them, and those whose sale is here."""
+
+    lists: list[int]
+    refunds: int
+    arrived: list[str]
+
+    @property
+    def is_worth_writing(self) -> bool:
+        """Whether there is work, or fewer lists would do."""
+        return bool(self.arrived) or len(self.lists) > -(-self.refunds // PACK)
 
 
-def _look_through(workspace: Workspace, sizes: Mapping[int, int]) -> int:
-    """Look for the sales of the refunds in lists of so many, and list as work those that came; how many.
+def _looked(statement: str, workspace: Workspace, **span: int) -> _Look:
+    [row] = run(statement, {"workspace": workspace.pk, **span})
+    return _Look(*row)
 
-    What still waits is packed anew where that makes fewer lists.
-    """
-    parameters = {"workspace": workspace.pk, "ids": list(sizes)}
-    arrived = [identity for (identity,) in run(_ARRIVED, parameters)] if sizes else []
-    if arrived or len(sizes) > -(-sum(sizes.values()) // PACK):
-        with connection.cursor() as cursor:
-            cursor.execute(_PACK_ANEW, {**parameters, "arrived": array(arrived), "pack": PACK})
-        list_events(workspace, arrived)
-    return len(arrived)
+
+def _settle(workspace: Workspace, look: _Look) -> None:
+    """Make work of the refunds whose sale is here, and pack the others anew."""
+    with connection.cursor() as cursor:
+        names = {"workspace": workspace.pk, "ids": look.lists, "arrived": array(look.arrived), "pack": PACK}
+        cursor.execute(_PACK_ANEW, names)
+    list_events(workspace, look.arrived)
 
 
 def list_events(workspace: Workspace, event_ids: Sequence[str]) -> None:

@@ -66,7 +66,7 @@ def test_a_pass_makes_as_many_statements_for_three_hundred_refunds_as_for_three(
         counts.append(len(captured))
     assert Conversion.objects.filter(awaits_sale=True).count() == 300
     assert sum(len(listed.event_ids) for listed in AttributionTask.objects.all()) == 300
-    assert counts[0] == counts[1] <= 12
+    assert counts[0] == counts[1] <= 4
 
 
 @pytest.mark.usefixtures("packs_of_two")
@@ -115,8 +115,8 @@ def lists() -> list[AttributionTask]:
 @pytest.mark.parametrize(
     ("task", "statement", "resolved"),
     [
-        (look_for_sales, "unnest(event_ids)", lambda: len(found())),
-        (convert_waiting, "awaits_sale AND", lambda: Conversion.objects.filter(awaits_sale=False).count() - 3),
+        (look_for_sales, "AS MATERIALIZED", lambda: len(found())),
+        (convert_waiting, "FILTER (WHERE sale", lambda: Conversion.objects.filter(awaits_sale=False).count() - 3),
     ],
 )
 def test_a_pass_that_dies_keeps_what_it_did(task: Any, statement: str, resolved: Any) -> None:
@@ -129,7 +129,7 @@ def test_a_pass_that_dies_keeps_what_it_did(task: Any, statement: str, resolved:
 
     def die(execute: Any, sql: str, *arguments: Any) -> Any:
         nonlocal looks
-        looks += statement in sql and sql.lstrip().startswith("SELECT")
+        looks += statement in sql
         if looks == 3:
             raise KeyboardInterrupt
         return execute(sql, *arguments)
