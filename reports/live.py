@@ -4,19 +4,18 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
 from alliantra import periods
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.turns import in_turn
 from reports.building import Question, Row, default_group, group_columns
 from reports.computing import computed, stamp_of
 from reports.models import Report, ReportOrigin, ReportStatus, ReportType
 from revenues.models import AttributionModel
 
-log = structlog.get_logger(__name__)
 USUAL_TYPES: Final = (ReportType.ROI, ReportType.CHANNEL_BREAKDOWN, ReportType.PARTNER_RANKING)
 USUAL_PERIODS: Final = ("7d", "30d", "90d")
 TOUCHED_AFTER: Final = timedelta(days=1)
@@ -51,16 +50,11 @@ def refresh(workspace: Workspace, *, now: datetime) -> int:
 
 def refresh_nightly(*, now: datetime) -> int:
     """Refresh the workspaces on whose clocks it is NIGHT_HOUR; how many reports were stale. Asked once an hour."""
-    stale = 0
-    for workspace in Workspace.objects.all():
-        if now.astimezone(workspace.zone).hour != NIGHT_HOUR:
-            continue
-        try:
-            stale += refresh(workspace, now=now)
-        except Exception:
-            # What is stale is refreshed when it is read; other workspaces are not to wait for it.
-            log.exception("reports.not_refreshed", workspace_id=str(workspace.pk))
-    return stale
+
+    def refresh_at_night(workspace: Workspace) -> int:
+        return refresh(workspace, now=now) if now.astimezone(workspace.zone).hour == NIGHT_HOUR else 0
+
+    return sum(in_turn(Workspace.objects.all(), refresh_at_night).values())
 
 
 def _current(workspace: Workspace, question: Question, period: str, now: datetime) -> tuple[Report, bool]:

@@ -1,6 +1,7 @@
 """How long reports are kept."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.turns import in_turn
 from reports.models import Report, ReportMail, ReportOrigin
 
 LIVE_DAYS: Final = 30
@@ -18,10 +20,10 @@ BATCH: Final = 200
 
 def purge_reports(*, now: datetime) -> int:
     """Delete live reports that nobody read for LIVE_DAYS, and the others REPORT_DAYS after they were asked for."""
-    return sum(_purge(workspace, now) for workspace in Workspace.objects.all())
+    return sum(in_turn(Workspace.objects.all(), partial(_purge, now=now)).values())
 
 
-def _purge(workspace: Workspace, now: datetime) -> int:
+def _purge(workspace: Workspace, *, now: datetime) -> int:
     reports = Report.objects.in_workspace(workspace)
     live = reports.filter(origin=ReportOrigin.LIVE)
     forgotten = live.filter(updated_at__lt=now - timedelta(days=LIVE_DAYS))

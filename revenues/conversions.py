@@ -19,6 +19,7 @@ from alliantra.money import MINOR_UNITS
 from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.turns import in_turn
 from partners.exchange import longest_age
 from revenues.rollups import CONVERTED_DELTA_INSERT
 from revenues.tracing import TRACE
@@ -201,7 +202,7 @@ def convert_waiting(workspace: Workspace) -> int:
 def convert_all() -> int:
     """Convert what waits in every workspace; how many rows changed."""
     waiting = [identity for (identity,) in run(_WORKSPACES, ())]
-    return sum(map(convert_waiting, Workspace.objects.filter(pk__in=waiting)))
+    return sum(in_turn(Workspace.objects.filter(pk__in=waiting), convert_waiting).values())
 
 
 def _convert_pairs(workspace: Workspace) -> int:

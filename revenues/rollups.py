@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.turns import in_turn
 from revenues.models import LedgerTotal, RevenueRollup, RollupDelta
 
 FOLD_LOCK: Final = "rollup fold"
@@ -157,10 +158,14 @@ def fold(workspace: Workspace, *, limit: int = BATCH) -> int:
 
 def fold_all() -> int:
     """Fold the deltas of every workspace; how many were moved."""
+    behind = Workspace.objects.filter(pk__in=RollupDelta.objects.values("workspace").distinct())
+    return sum(in_turn(behind, _fold_whole).values())
+
+
+def _fold_whole(workspace: Workspace) -> int:
     moved = 0
-    for workspace in Workspace.objects.filter(pk__in=RollupDelta.objects.values("workspace").distinct()):
-        while (folded := fold(workspace)) > 0:
-            moved += folded
+    while (folded := fold(workspace)) > 0:
+        moved += folded
     return moved
 
 

@@ -3,15 +3,14 @@
 from datetime import date, datetime, timedelta
 from typing import Final
 
-import structlog
 from django.db.models import Exists, OuterRef
 
 from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.turns import in_turn
 from partners.models import Partner, StatusEvaluation
 from reports.health.evaluation import evaluate_health
 from reports.scoring.scores import score_partners
 
-log = structlog.get_logger(__name__)
 READY_HOUR: Final = 2
 """Hour of the local clock from which the day before is judged: late events of its evening have come in."""
 DAYS_BACK: Final = 3
@@ -23,17 +22,15 @@ def sweep(*, now: datetime) -> int:
 
     A workspace that fails does not keep the others waiting; it is due again the next time.
     """
-    done = 0
-    for workspace in Workspace.objects.order_by("pk"):
-        for day in due_days(workspace, now):
-            try:
-                score_partners(workspace, day=day)
-                evaluate_health(workspace, day=day)
-            except Exception:
-                log.exception("health.failed", workspace=str(workspace.pk), day=day.isoformat())
-                break
-            done += 1
-    return done
+
+    def judge_due_days(workspace: Workspace) -> int:
+        days = due_days(workspace, now)
+        for day in days:
+            score_partners(workspace, day=day)
+            evaluate_health(workspace, day=day)
+        return len(days)
+
+    return sum(in_turn(Workspace.objects.order_by("pk"), judge_due_days).values())
 
 
 def due_days(workspace: Workspace, now: datetime) -> list[date]:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db import connection, transaction
@@ -16,6 +17,7 @@ from django.db import connection, transaction
 from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.turns import in_turn
 from revenues.attribution.arrays import array, texts
 from revenues.attribution.merging import PACK, merge_tasks
 from revenues.attribution.reading import (
@@ -119,10 +121,9 @@ def catch_up_all(*, seconds: float = SECONDS) -> int:
     until = time.monotonic() + seconds
     begun = 0
     behind = list(Workspace.objects.filter(pk__in=AttributionTask.objects.exclude(WAITING).values("workspace")))
-    for workspace in behind:
-        merge_tasks(workspace)
+    in_turn(behind, merge_tasks)
     while behind and time.monotonic() < until:
-        counts = {workspace: catch_up(workspace, seconds=TURN_SECONDS) for workspace in behind}
+        counts = in_turn(behind, partial(catch_up, seconds=TURN_SECONDS))
         begun += sum(counts.values())
         behind = [workspace for workspace, count in counts.items() if count]
     return begun
@@ -162,7 +163,7 @@ def enqueue_all(workspace: Workspace) -> None:
 def look_for_all_sales() -> int:
     """List refunds whose sale has come as work, in every workspace; how many."""
     waiting = AttributionTask.objects.filter(WAITING)
-    return sum(map(look_for_sales, Workspace.objects.filter(pk__in=waiting.values("workspace"))))
+    return sum(in_turn(Workspace.objects.filter(pk__in=waiting.values("workspace")), look_for_sales).values())
 
 
 def _during(seconds: float) -> Iterator[int]:
