@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 
-from alliantra.money import MINOR_UNITS
+from alliantra.money import LIMIT, MINOR_UNITS
 from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
@@ -68,20 +68,24 @@ _NO_SALE_TO_AWAIT: Final = f"""
 (NOT conversion.awaits_sale OR (
     SELECT sale.id FROM ({_EVENT}) AS event CROSS JOIN LATERAL ({_SALE}) AS sale LIMIT 1) IS NULL)
 """  # noqa: S608
+# What would be more than can be stored stays as it is, and may not fail what stands beside it.
+_FITS: Final = f"abs({{amount}} * {{rate}}) < {LIMIT - 1:f}"
 _AT_DAY_RATE: Final = f"""
 SELECT conversion.id, fx.rate, fx."on" AS rate_on, conversion.amount * fx.rate AS exact, 0::numeric AS before,
        conversion.awaits_sale, 0::numeric AS counted, 1 AS newly, conversion.place
 FROM ({{rows}}) AS conversion
 CROSS JOIN LATERAL ({_RATE.format(of="conversion")}) AS fx
+WHERE {_FITS.format(amount="conversion.amount", rate="fx.rate")}
 """  # noqa: S608
 _OF_PAIRS: Final = f"""
 SELECT conversion.*, pair.place
 FROM unnest(%(currencies)s::text[], %(days)s::date[], %(after)s::bigint[])
      WITH ORDINALITY AS pair (currency, day, after, place)
+CROSS JOIN LATERAL ({_RATE.format(of="pair")}) AS known
 CROSS JOIN LATERAL (
     SELECT * FROM revenues_conversion AS conversion
     WHERE workspace_id = %(workspace)s AND currency = pair.currency AND day = pair.day AND rate IS NULL
-      AND id > pair.after AND {_NO_SALE_TO_AWAIT}
+      AND id > pair.after AND {_FITS.format(amount="amount", rate="known.rate")} AND {_NO_SALE_TO_AWAIT}
     ORDER BY currency, day, id LIMIT %(each)s
 ) AS conversion
 """  # noqa: S608
@@ -110,7 +114,7 @@ CROSS JOIN LATERAL (
       AND refund.original_external_id = sale.external_id AND refund.original_external_id <> ''
       AND other.rate IS NOT NULL AND NOT other.awaits_sale
 ) AS earlier
-WHERE conversion.awaits_sale AND sold.rate IS NOT NULL
+WHERE conversion.awaits_sale AND {_FITS.format(amount="conversion.amount", rate="sold.rate")}
 WINDOW of_sale AS (PARTITION BY sale.id ORDER BY conversion.id ROWS UNBOUNDED PRECEDING)
 """  # noqa: S608
 ROUNDED: Final = """
