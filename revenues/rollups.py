@@ -7,10 +7,11 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.db.models import Sum
 
+from alliantra.statements import run
 from alliantra.workspaces.locks import lock_name, try_lock_name
 from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.turns import in_turn
-from revenues.models import LedgerTotal, RevenueRollup, RollupDelta
+from revenues.models import RevenueRollup, RollupDelta
 
 FOLD_LOCK: Final = "rollup fold"
 BATCH: Final = 1_000
@@ -118,6 +119,12 @@ FROM (
 """  # noqa: S608
 
 
+_TOTAL: Final = """
+SELECT (SELECT coalesce(sum({folded}), 0) FROM revenues_ledgertotal WHERE workspace_id = %(workspace)s)
+       + (SELECT {arrived} FROM revenues_rollupdelta WHERE workspace_id = %(workspace)s)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Deviation:
     """How far the rollups are from the ledger: keys that differ, and by how much in sum; the count of revenues."""
@@ -135,15 +142,19 @@ def count_revenues(workspace: Workspace, **conditions: Any) -> int:
     if conditions:
         rollups = RevenueRollup.objects.in_workspace(workspace).filter(type__isnull=False, **conditions)
         return int(rollups.aggregate(rows=Sum("events"))["rows"] or 0)
-    folded = LedgerTotal.objects.in_workspace(workspace).aggregate(rows=Sum("revenues"))["rows"] or 0
-    arrived = RollupDelta.objects.in_workspace(workspace).aggregate(rows=Sum("revenues"))["rows"] or 0
-    return int(folded + arrived)
+    return _folded_and_not(workspace, "revenues", "coalesce(sum(revenues), 0)")
 
 
 def count_deltas(workspace: Workspace) -> int:
     """How many deltas ever arrived: another number means that other figures may have come."""
-    folded = LedgerTotal.objects.in_workspace(workspace).aggregate(count=Sum("deltas"))["count"] or 0
-    return int(folded) + RollupDelta.objects.in_workspace(workspace).count()
+    return _folded_and_not(workspace, "deltas", "count(*)")
+
+
+def _folded_and_not(workspace: Workspace, folded: str, arrived: str) -> int:
+    """Both in one statement: a fold between two would be in neither of them."""
+    statement = _TOTAL.format(folded=folded, arrived=arrived)
+    [[count]] = run(statement, {"workspace": workspace.pk})
+    return int(count)
 
 
 @transaction.atomic

@@ -1,9 +1,12 @@
 """The rollups equal the ledger: while deltas stand, after folding, after rebuilding."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -96,3 +99,25 @@ def test_a_rebuild_mends_what_was_broken_and_keeps_other_workspaces(actor: Actor
     rollups.rebuild(actor.workspace)
     assert rollups.verify(actor.workspace) == EXACT
     assert keys(rival.workspace) == theirs
+
+
+@pytest.mark.usefixtures("partners")
+@pytest.mark.parametrize("count", [rollups.count_deltas, rollups.count_revenues])
+def test_counts_are_right_while_deltas_are_folded(
+    count: Callable[[Workspace], int], workspace: Workspace, actor: Actor
+) -> None:
+    ingest_events(workspace, actor=actor, records=records([1, 2]), now=START)
+    before = count(workspace)
+    folded: list[int] = []
+
+    def fold_behind(execute: Callable[..., Any], *arguments: Any) -> Any:
+        answer = execute(*arguments)
+        if not folded:
+            folded.append(0)
+            folded.append(rollups.fold(workspace))
+        return answer
+
+    with connection.execute_wrapper(fold_behind):
+        assert count(workspace) == before > 0
+    assert folded == [0, 1]
+    assert count(workspace) == before
