@@ -6,13 +6,16 @@ where nothing can arrive in front of it any more.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db import transaction
 
 from alliantra.keysets import beyond
+from alliantra.statements import run
 from alliantra.workspaces.locks import try_lock_name
 from alliantra.workspaces.models import Workspace
+from alliantra.workspaces.turns import in_turn
 from revenues.models import LedgerMark, RevenueEvent
 
 STEP: Final = 10_000
@@ -21,6 +24,13 @@ SETTLED: Final = timedelta(hours=1)
 """Longer than any transaction that brings rows: rows older than this are all there."""
 MARK_LOCK: Final = "ledger marks"
 ORDER: Final = ("created_at", "id")
+# By the counts that are kept anyway.
+_LONG_ENOUGH: Final = """
+SELECT workspace.id FROM workspaces_workspace AS workspace
+WHERE (SELECT coalesce(sum(revenues), 0) FROM revenues_ledgertotal WHERE workspace_id = workspace.id)
+      + (SELECT coalesce(sum(revenues), 0) FROM revenues_rollupdelta WHERE workspace_id = workspace.id)
+      > (SELECT coalesce(max(position), 0) FROM revenues_ledgermark WHERE workspace_id = workspace.id) + %s
+"""
 
 
 def mark_before(workspace: Workspace, position: int) -> LedgerMark | None:
@@ -45,8 +55,10 @@ def set_marks(workspace: Workspace, *, now: datetime) -> int:
 
 
 def set_all_marks(*, now: datetime) -> int:
-    """Mark the ledgers of all workspaces; how many marks were set."""
-    return sum(set_marks(workspace, now=now) for workspace in Workspace.objects.all())
+    """Mark the ledgers of all workspaces that have grown by enough; how many marks were set."""
+    if not (grown := [identity for (identity,) in run(_LONG_ENOUGH, [STEP])]):
+        return 0
+    return sum(in_turn(Workspace.objects.filter(pk__in=grown), partial(set_marks, now=now)).values())
 
 
 def _next_mark(workspace: Workspace, last: LedgerMark | None, horizon: datetime) -> LedgerMark | None:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from alliantra.keysets import beyond
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
-from revenues import marks, tasks
+from revenues import marks, rollups, tasks
 from revenues.ingestion.decoding import EVENTS, REVENUES
 from revenues.ingestion.services import ingest_events, ingest_revenues
 from revenues.models import LedgerMark, RevenueEvent
@@ -162,3 +162,17 @@ def test_a_range_beyond_a_row_is_one_comparison_in_one_direction_and_exact_in_tw
             assert list(after.filter(beyond(order, values, inclusive=True))) == rows[place:]
     comparison = str(RevenueEvent.objects.filter(beyond(("created_at", "id"), [LONG_AGO, rows[0].pk])).query)
     assert " OR " not in comparison
+
+
+@pytest.mark.parametrize("is_folded", [True, False])
+def test_a_pass_that_finds_nothing_to_mark_is_one_statement_for_all_workspaces(
+    api: ApiClient, actor: Actor, rival: Actor, short_steps: None, *, is_folded: bool
+) -> None:
+    for one, many in ((actor, 20), (rival, 6)):
+        arrive(one, *range(many), at=LONG_AGO, currency=one.workspace.base_currency)
+    if is_folded:
+        rollups.fold(actor.workspace)
+    assert marks.set_all_marks(now=LONG_AGO + timedelta(days=1)) == 2
+    with CaptureQueriesContext(connection) as captured:
+        assert marks.set_all_marks(now=LONG_AGO + timedelta(days=1)) == 0
+    assert len(captured) == 1
