@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from smtplib import SMTPDataError, SMTPRecipientsRefused
 from typing import Any, Final
 
 import structlog
@@ -32,7 +33,7 @@ _RATIOS: Final = {"roi", "growth", "refund_rate"}
 def send_due(*, now: datetime) -> int:
     """Send the mails that are due; how many a server took. Any number may run at once.
 
-    Ends with the first one that fails: where a server is down, the others would only wait for it in vain.
+    Ends with the first one for which there is no server: the others would only wait for it in vain.
     """
     sent = 0
     due = ReportMail.objects.filter(next_attempt_at__lte=now).order_by("next_attempt_at")
@@ -40,9 +41,10 @@ def send_due(*, now: datetime) -> int:
         mail = _claim(identity, now)
         if mail is None:
             continue
-        if not _send(mail):
+        try:
+            sent += _send(mail)
+        except _NoServer:
             break
-        sent += 1
     return sent
 
 
@@ -65,13 +67,22 @@ def _claim(identity: Any, now: datetime) -> ReportMail | None:
     return mail
 
 
+class _NoServer(Exception):
+    """No mail can be sent at present."""
+
+
 def _send(mail: ReportMail) -> bool:
-    """One attempt, outside any transaction, and what came of it. Whatever goes wrong is kept with the mail."""
+    """One attempt, outside any transaction; whether it was sent. Whatever goes wrong is kept with the mail.
+
+    Raises _NoServer if that is not for what the server has against this mail.
+    """
     try:
         message_of(mail).send()
     except Exception as error:
         log.warning("report.mail_not_sent", mail_id=str(mail.pk), attempt=mail.attempts, error=str(error))
         _settle(mail, failure=f"{type(error).__name__}: {error}"[:500], next_attempt_at=_next_attempt(mail))
+        if isinstance(error, OSError) and not isinstance(error, SMTPRecipientsRefused | SMTPDataError):
+            raise _NoServer from error
         return False
     _settle(mail, sent_at=current_time(), failure="", next_attempt_at=None)
     return True

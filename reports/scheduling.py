@@ -70,9 +70,18 @@ def with_last_report(schedules: QuerySet[ReportSchedule]) -> QuerySet[ReportSche
 
 
 def run_due(*, now: datetime) -> int:
-    """Queue one report for each schedule that is due; how many. Of several sweepers at once, one takes a schedule."""
+    """Queue one report for each schedule that is due; how many. Of several sweepers at once, one takes a schedule.
+
+    One that fails stays due, and keeps no other waiting.
+    """
     due = ReportSchedule.objects.filter(is_active=True, next_run_at__lte=now).order_by("next_run_at")
-    return sum(_run(identity, now) for identity in list(due.values_list("pk", flat=True)))
+    queued = 0
+    for identity in list(due.values_list("pk", flat=True)):
+        try:
+            queued += _run(identity, now)
+        except Exception:
+            log.exception("schedule.failed", schedule_id=str(identity))
+    return queued
 
 
 @transaction.atomic
