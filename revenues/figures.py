@@ -17,7 +17,7 @@ from alliantra.money import CONTEXT, STORED_QUANTUM
 from alliantra.workspaces.models import Workspace
 from partners.models import AllocationCostState, Cost, Partner, PartnerMetrics
 from revenues.attribution import catch_up_for_read, lookback
-from revenues.models import AttributionModel, AttributionTask
+from revenues.models import AttributionModel, AttributionTask, RevenueEvent
 from revenues.rollups import count_deltas
 
 NOTHING: Final = Decimal(0)
@@ -200,9 +200,11 @@ def figures_stamp(workspace: Workspace) -> str:
     partners = Partner.objects.in_workspace(workspace).aggregate(rows=Count("id"), at=Max("updated_at"))
     scored = PartnerMetrics.objects.in_workspace(workspace).aggregate(at=Max("updated_at"))["at"]
     waiting = AttributionTask.objects.in_workspace(workspace).count()
+    credited = RevenueEvent.objects.in_workspace(workspace).aggregate(at=Max("updated_at"))["at"]
     parts = (
         count_deltas(workspace),
         waiting,
+        credited,
         lookback(workspace).days,
         costs["rows"],
         costs["at"],
