@@ -23,6 +23,7 @@ from alliantra.workspaces.console.forms import ConsoleForm, SearchBox
 from alliantra.workspaces.console.paginator import CappedPaginator
 from alliantra.workspaces.console.session import actor_of, allows, workspace_of
 from alliantra.workspaces.console.theme import RowT, ThemedAdmin
+from alliantra.workspaces.console.trail import list_title
 from alliantra.workspaces.models import AuditEntry
 
 HISTORY_SHOWN = 100
@@ -133,6 +134,10 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
             if field is not None and hasattr(field.widget, name):
                 setattr(field.widget, name, False)
         return field
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, called as the menu calls it."""
+        return super().changelist_view(request, {"title": list_title(self.opts), **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """The list; what is filtered out is never counted."""

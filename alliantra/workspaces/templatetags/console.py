@@ -9,6 +9,7 @@ from django.template.context import RequestContext
 from django.utils.safestring import SafeString
 
 from alliantra.workspaces.console import display, session
+from alliantra.workspaces.console.trail import Crumb, trail
 from alliantra.workspaces.models import AuditEntry
 
 register = template.Library()
@@ -42,6 +43,12 @@ def comparison(entry: AuditEntry) -> SafeString | str:
 def row_link(row: Model | None) -> SafeString | str:
     """A row's name that leads to its page."""
     return display.link(row)
+
+
+@register.simple_tag(takes_context=True, name="trail")
+def way(context: RequestContext) -> list[Crumb]:
+    """The way to the page."""
+    return trail(context.flatten())
 
 
 @register.simple_tag(takes_context=True)
