@@ -27,6 +27,10 @@ from alliantra.workspaces.console.trail import list_title
 from alliantra.workspaces.models import AuditEntry
 
 HISTORY_SHOWN = 100
+CHANGED_BY_OTHERS = (
+    "This was changed by somebody else since you opened the form. What you typed still stands here and is not saved: "
+    "compare it with the page opened anew, and save again if it is what you mean."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,8 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
         if not change:
             return self.create_row(actor, form)
         row = self.get_queryset(request).get(pk=form.instance.pk)
+        if form.changed_data and request.POST.get("seen", form.stamp) != form.stamp:
+            raise DomainError("precondition_failed", CHANGED_BY_OTHERS)
         return self.update_row(row, actor, form) if form.changed_data else row
 
     def save_model(self, request: HttpRequest, obj: RowT, form: Any, change: bool) -> None:  # noqa: FBT001

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -36,6 +37,12 @@ class ConsoleForm(forms.ModelForm):
     def is_new(self) -> bool:
         """Whether the form creates a row."""
         return bool(self.instance._state.adding)
+
+    @property
+    def stamp(self) -> str:
+        """Of what the row says in this form: another one after a change by somebody else."""
+        shown = sorted((name, repr(self.get_initial_for_field(field, name))) for name, field in self.fields.items())
+        return sha256(repr(shown).encode()).hexdigest()[:32]
 
     def clean(self) -> dict[str, Any]:
         """Add what the service refused the first time."""
