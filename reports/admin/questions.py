@@ -140,6 +140,14 @@ class QuestionForm(forms.Form):
             "filters": filters_of(said),
         }
 
+    @property
+    def schedule_query(self) -> dict[str, str]:
+        """The same for the form of a schedule; two days of their own are no period that comes again."""
+        said = self.cleaned_data
+        names = ("type", "group_by", "attribution_model", *(() if said["period"] == CUSTOM else ("period",)), *TEXTS)
+        partner = {"partner": str(said["partner_id"].pk)} if said["partner_id"] else {}
+        return {**{name: said[name] for name in names if said[name]}, **partner}
+
     def question(self, today: Any) -> Question:
         """The same, its days known."""
         said = self.values

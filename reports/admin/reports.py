@@ -101,7 +101,8 @@ class ReportAdmin(ConsoleAdmin[Report]):
             "may_read_rates": allows(request, "read:revenues"),
         }
         if report is not None:
-            context |= shown_table(report, request.GET)
+            schedule = f"{reverse('admin:reports_reportschedule_add')}?{urlencode(form.schedule_query)}"
+            context |= {**shown_table(report, request.GET), "schedule": schedule}
         return self.page(request, "admin/console/reports_live.html", context)
 
     def live_file_view(self, request: HttpRequest, form: str) -> HttpResponse:

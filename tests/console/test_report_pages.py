@@ -198,6 +198,21 @@ def test_a_made_report_is_read_in_pages_and_in_one_workspace(
         assert owner.get(reverse(f"admin:reports_report_{name}", args=[foreign])).status_code == 404
 
 
+def test_the_report_on_the_page_is_scheduled_by_a_click_and_a_name(
+    owner: Client, member: MemberFactory, partners: dict[str, Partner]
+) -> None:
+    page = f"{LIVE}?type=channel_breakdown&group_by=month&period=last_month&channel=web&partner_id={partners['Ada'].pk}"
+    (link,) = re.findall(rf'href="({SCHEDULES}add/[^"]*)"', owner.get(page).text)
+    form = owner.get(link.replace("&amp;", "&")).context["adminform"].form
+    asked = ("type", "group_by", "period", "attribution_model", "channel", "partner")
+    told = ["channel_breakdown", "month", "last_month", "last_touch", "web", str(partners["Ada"].pk)]
+    assert [form[name].value() for name in asked] == told
+    assert f"{SCHEDULES}add/" not in member("viewer").get(page).text
+    own = owner.get(f"{LIVE}?period=custom&first=2026-01-01&last=2026-01-31").text
+    (link,) = re.findall(rf'href="({SCHEDULES}add/[^"]*)"', own)
+    assert "period" not in link
+
+
 def test_live_reports_are_not_in_the_list_of_made_ones(owner: Client, actor: Actor) -> None:
     owner.get(LIVE)
     assert Report.objects.get().origin == ReportOrigin.LIVE

@@ -5,6 +5,7 @@
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[data-rows]").forEach(enableRows);
   document.querySelectorAll("[data-permissions]").forEach(enablePresets);
+  document.querySelectorAll("[data-custom-period]").forEach(enablePeriod);
   // The page that shows a new key answers a POST: loading it again must not issue another key.
   const shown = document.querySelector("[data-replace-address]");
   if (shown) {
@@ -87,6 +88,22 @@ function enableRows(table) {
     row.dispatchEvent(new CustomEvent("formset:added", { bubbles: true, detail: { formsetName: table.dataset.rows } }));
     row.querySelector("input:not([type=hidden]), select")?.focus();
   });
+}
+
+// Two days are asked for where the period is one of one's own, and nowhere else.
+function enablePeriod(question) {
+  const period = question.querySelector("[name=period]");
+  const days = [...question.querySelectorAll("[name=first], [name=last]")];
+  const show = () => {
+    const isOwn = period.value === question.dataset.customPeriod;
+    days.forEach((day) => {
+      [...question.children].find((field) => field.contains(day)).hidden = !isOwn;
+      day.disabled = !isOwn;
+    });
+  };
+  period.addEventListener("change", show);
+  window.addEventListener("pageshow", show);
+  show();
 }
 
 function enablePresets(table) {
