@@ -64,6 +64,7 @@ class CostAdmin(ConsoleAdmin[Cost]):
     resource = "partners"
     may_add = may_change = True
     form = CostForm
+    when_empty = "What you pay partners beside what rules allocate: fees, media, bonuses. It counts in cost and ROI."
     autocomplete_fields = ("partner",)
     list_display = ("partner", "kind", "period_", "amount_", "base_amount_", "note", "changed")
     list_filter = (
@@ -153,7 +154,7 @@ class CostAdmin(ConsoleAdmin[Cost]):
         shown = self.base_amount_(row)
         if row.rate_on is None:
             return shown
-        rate = f"at 1 {row.currency} = {display.figures(row.rate)} {row.workspace.base_currency}"
+        rate = f"at 1 {row.currency} = {display.figures(row.rate, 4)} {row.workspace.base_currency}"
         return display.beside(shown, f"{rate}, the rate of {display.day(row.rate_on)}")
 
     @admin.display(description="changed", ordering="updated_at")

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from django.utils.safestring import SafeString
+
 from alliantra.workspaces.console import display
 from alliantra.workspaces.console.display import figures
 
@@ -23,7 +25,7 @@ FACTORS: Final[Mapping[str, str]] = {
     "roi": "Return on what it cost",
     "consistency": "Consistency from week to week",
     "quality": "Quality: what was not refunded",
-    "recency": "Recency: days since revenue, as a negative number",
+    "recency": "Recency: how long ago it last brought revenue",
 }
 """Factor of a score → what it is."""
 FEATURES: Final[Mapping[str, str]] = {
@@ -38,6 +40,18 @@ FEATURES: Final[Mapping[str, str]] = {
     "biggest_day": "Share of its biggest day",
 }
 """Feature of the model → what it is."""
+
+
+def factor_value(factor: str, value: Decimal | None, currency: str) -> SafeString | str:
+    """The value of a factor in its unit; recency is stored as days below zero, so that more is better."""
+    match factor:
+        case "revenue":
+            return display.amount(value, currency)
+        case "growth" | "roi" | "quality":
+            return display.share(value, is_change=factor == "growth")
+        case "recency" if value is not None:
+            return display.quantity(abs(value), " day" if abs(value) == 1 else " days")
+    return display.points(value)
 
 
 class Explanation(NamedTuple):

@@ -51,6 +51,7 @@ class FxRateAdmin(ConsoleAdmin[FxRate]):
     resource = "revenues"
     may_add = may_change = True
     form = RateForm
+    when_empty = "They are needed for revenue and costs in other currencies than the base currency alone."
     list_display = ("on_", "from_currency", "to_currency", "rate_amount", "changed")
     list_filter = (("from_currency", PartFilter), ("to_currency", PartFilter))
     list_before_template = "admin/console/rates_links.html"
@@ -156,7 +157,7 @@ class FxRateAdmin(ConsoleAdmin[FxRate]):
     @admin.display(description="rate", ordering="rate")
     def rate_amount(self, row: FxRate) -> SafeString | str:
         """How much one unit was worth."""
-        return display.quantity(row.rate)
+        return display.quantity(row.rate, decimals=4)
 
     @admin.display(description="recorded", ordering="updated_at")
     def changed(self, row: FxRate) -> SafeString | str:

@@ -69,6 +69,7 @@ class PartnerImportAdmin(ConsoleAdmin[PartnerImport]):
     resource = "partners"
     may_add = True
     add_form = PartnerUploadForm
+    when_empty = "Add one: no partner is changed before you have seen what would be."
     add_form_template = "admin/console/partner_upload.html"
     list_display = (
         "name_",

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from alliantra.money import CONTEXT
 from alliantra.workspaces.console import display
 from alliantra.workspaces.console.session import allows, workspace_of
-from partners.admin.evidence import FACTORS, SCORE_REASONS, explained
+from partners.admin.evidence import FACTORS, SCORE_REASONS, explained, factor_value
 from partners.admin.figures import figures_of
 from partners.admin.periods import Asked, asked_of, model_choices, period_choice
 from partners.cost_bases import costs_by_basis
@@ -51,7 +52,7 @@ class Factor(NamedTuple):
     """A factor of a score; `part` is weight × rank, None where the partner does not have the factor."""
 
     label: str
-    value: Decimal | None
+    shown: SafeString | str
     rank: Decimal | None
     weight: Decimal
     peers: int | None
@@ -78,7 +79,7 @@ def partner_page(request: HttpRequest, partner: Partner) -> dict[str, Any]:
         "score": metrics.score if metrics else None,
         "score_reason": SCORE_REASONS.get(metrics.score_reason if metrics else "not_computed", ""),
         "metrics": metrics,
-        **_factors(metrics),
+        **_factors(metrics, workspace.base_currency),
         **_health(request, partner),
         **_costs(request, partner),
         **_related(request, partner, asked),
@@ -108,20 +109,20 @@ def _lines(request: HttpRequest, partner: Partner, asked: Asked, figures: Figure
 # -- score and health ------------------------------------------------------------------------------
 
 
-def _factors(metrics: PartnerMetrics | None) -> dict[str, Any]:
+def _factors(metrics: PartnerMetrics | None, currency: str) -> dict[str, Any]:
     """Factors with what each adds, and the sums that the score is the ratio of."""
-    factors = [_factor(each) for each in metrics.score_factors] if metrics else []
+    factors = [_factor(each, currency) for each in metrics.score_factors] if metrics else []
     counted = [factor for factor in factors if factor.part is not None]
     parts = sum((factor.part for factor in counted if factor.part is not None), Decimal(0))
     return {"factors": factors, "weights": sum((factor.weight for factor in counted), Decimal(0)), "parts": parts}
 
 
-def _factor(entry: Mapping[str, Any]) -> Factor:
+def _factor(entry: Mapping[str, Any], currency: str) -> Factor:
     value, rank = (None if entry[name] is None else Decimal(entry[name]) for name in ("value", "rank"))
     weight = Decimal(entry["weight"])
     part = None if rank is None else CONTEXT.multiply(weight, rank)
     label = FACTORS.get(str(entry["factor"]), str(entry["factor"]))
-    return Factor(label, value, rank, weight, entry.get("peers"), part)
+    return Factor(label, factor_value(str(entry["factor"]), value, currency), rank, weight, entry.get("peers"), part)
 
 
 def _health(request: HttpRequest, partner: Partner) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class PartnerAdmin(ConsoleAdmin[Partner]):
     resource = "partners"
     may_add = may_change = True
     form = PartnerForm
+    when_empty = "Add them one by one, import a file of them, or let your systems send them by the API."
     list_display = (
         "name",
         "status_",
@@ -144,7 +145,7 @@ class PartnerAdmin(ConsoleAdmin[Partner]):
     @admin.display(description="status", ordering="status")
     def status_(self, row: Partner) -> SafeString:
         """The health status."""
-        return display.badge(row.status, row.get_status_display())
+        return display.badge(row.status)
 
     @admin.display(description="revenue", ordering="revenue")
     def revenue_amount(self, row: Any) -> SafeString | str:
@@ -153,7 +154,7 @@ class PartnerAdmin(ConsoleAdmin[Partner]):
         if not row.figures.unconverted:
             return shown
         waiting = f"{row.figures.unconverted:,} without a rate"
-        return format_html("{} {}", shown, display.badge("pending", waiting))
+        return format_html("{} {}", display.badge("pending", waiting), shown)
 
     @admin.display(description="growth", ordering="growth")
     def growth_amount(self, row: Any) -> SafeString | str:
@@ -175,6 +176,6 @@ class PartnerAdmin(ConsoleAdmin[Partner]):
         """0 to 100; the reason on hover where there is none."""
         metrics = row.metrics_now
         if metrics is not None and metrics.score is not None:
-            return display.quantity(metrics.score)
+            return display.points(metrics.score)
         reason = SCORE_REASONS.get(metrics.score_reason if metrics else "not_computed", "")
         return format_html('<span title="{}">{}</span>', reason, display.NOTHING)

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from alliantra.change_times import ChangeTimeField
 from alliantra.fields import CurrencyField, ExactJSONField, MoneyField, SumField
+from alliantra.money import MINOR_UNITS
 from alliantra.workspaces.models import WorkspaceModel
 from partners.models.partners import Partner
 
@@ -82,7 +83,8 @@ class Cost(WorkspaceModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.amount.normalize():f} {self.currency}"
+        decimals = max(MINOR_UNITS.get(self.currency, 2), -int(self.amount.normalize().as_tuple().exponent))
+        return f"{self.get_kind_display()} {self.amount:,.{decimals}f} {self.currency}"
 
 
 class CostBasis(models.TextChoices):

@@ -49,6 +49,7 @@ class ReportAdmin(ConsoleAdmin[Report]):
     """Reports."""
 
     resource = "reports"
+    when_empty = "Make one of what you see under Figures of now, or let a schedule make them."
     list_display = ("title_", "status_", "origin_", "period_", "requested_by", "created")
     list_filter = (
         ("type", ChoicesFilter),

@@ -127,6 +127,7 @@ class ReportScheduleAdmin(ConsoleAdmin[ReportSchedule]):
     resource = "reports"
     may_add = may_change = has_one_save_button = True
     form = ScheduleForm
+    when_empty = "A schedule makes a report every week or month, say, and mails it to whom you name."
     list_display = ("name", "status_", "report_", "cron", "next_", "last_", "recipient_count")
     list_filter = (("type", ChoicesFilter),)
     list_before_template = "admin/console/reports_links.html"

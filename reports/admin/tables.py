@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from alliantra.workspaces.console import display
 from alliantra.workspaces.console.paging import page_links
-from partners.models import Partner, PartnerStatus
+from partners.models import Partner
 from reports.admin.questions import LABELS as KINDS
 from reports.building import FIGURES, columns
 from reports.models import Report, ReportGroup
@@ -74,7 +74,7 @@ def cell(name: str, row: Mapping[str, Any], currency: str) -> SafeString | str:
     if name == "partner_name":
         return display.link(Partner(pk=row["partner_id"]), value) if row["partner_id"] else _none("no partner")
     if name == "status":
-        return display.badge(value, PartnerStatus(value).label) if value else ""
+        return display.badge(value) if value else ""
     if name in _TEXTS:
         return str(value) if value else _none("none")
     if name in AMOUNTS:

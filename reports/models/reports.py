@@ -109,7 +109,9 @@ class Report(LeasedWork):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_type_display()} by {self.group_by}, {self.first_day} to {self.last_day}"
+        kind = "ROI" if self.type == ReportType.ROI else self.get_type_display()
+        first, last = (f"{day.day} {day:%b %Y}" for day in (self.first_day, self.last_day))
+        return f"{kind} by {self.group_by}, {first} – {last}"
 
 
 class ReportMail(WorkspaceModel):

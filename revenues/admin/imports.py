@@ -45,6 +45,7 @@ class ImportBatchAdmin(ConsoleAdmin[ImportBatch]):
     resource = "imports"
     may_add = may_change = has_one_save_button = True
     form, add_form = ReadingForm, ImportUploadForm
+    when_empty = "Add one: nothing goes into the ledger before you have seen what would."
     list_display = ("number_", "file_name", "status_", "source_", "template_", "row_count", "in_count", "uploaded")
     list_filter = (("status", ChoicesFilter), ("source", RelatedFilter))
     list_select_related = ("source",)

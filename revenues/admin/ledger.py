@@ -78,6 +78,7 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
     """The ledger. Rows are never changed; what was wrong is put right by a further row."""
 
     resource = "revenues"
+    when_empty = "Revenue comes in by the API, or from a file: see Imports."
     change_form_template = "admin/console/revenue.html"
     list_display = ("external_id_", "occurred", "type_", "amount_", "partner_", "product_", "source")
     list_filter = (
@@ -172,7 +173,7 @@ class RevenueEventAdmin(ReadOnlyAdmin[RevenueEvent]):
     @admin.display(description="type")
     def type_(self, row: RevenueEvent) -> SafeString | str:
         """What it does to money, or what happened."""
-        return display.badge(row.type or "plain", row.type or row.get_event_type_display())
+        return display.badge(row.type or row.event_type)
 
     @admin.display(description="amount")
     def amount_(self, row: RevenueEvent) -> SafeString | str:

@@ -73,7 +73,7 @@ def test_a_cost_in_another_currency_shows_its_rate(owner: Client, actor: Actor, 
     values = cost_values(ada, currency="usd", amount="40", period_start=day, period_end=day)
     assert owner.post(ADD, values).status_code == 302
     text = words(owner.get(reverse("admin:partners_cost_change", args=[Cost.objects.get().pk])))
-    assert "30.00 GBP at 1 USD = 0.75 GBP, the rate of" in text
+    assert "30.00 GBP at 1 USD = 0.7500 GBP, the rate of" in text
     assert "40.00 USD 30.00 GBP" in words(owner.get(reverse("admin:partners_cost_changelist")))
 
 

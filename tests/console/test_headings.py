@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from alliantra.workspaces.actors import Actor
 from tests import factories
+from tests.console.conftest import MemberFactory
 
 LISTS = {
     "Partners": "admin:partners_partner_changelist",
@@ -74,3 +75,23 @@ def test_a_row_stands_behind_its_list_and_a_command_behind_its_row(owner: Client
 
 def test_the_button_that_opens_the_menu_can_be_reached_by_keyboard(owner: Client) -> None:
     assert re.search(r'<button[^>]* aria-label="Menu"', owner.get(reverse("admin:index")).text)
+
+
+def test_an_empty_list_says_where_rows_come_from(owner: Client) -> None:
+    page = told(owner.get(reverse("admin:partners_partner_changelist")).text)
+    assert "No partners yet Add them one by one, import a file of them" in page
+    assert "Add partner" in page
+    assert "Show all" not in page
+
+
+def test_a_search_without_a_match_leads_back_to_all(owner: Client) -> None:
+    for asked in ("?q=nobody", "?status__exact=at_risk"):
+        page = told(owner.get(reverse("admin:partners_partner_changelist") + asked).text)
+        assert "Nothing matches No partners are like what you searched or filtered for." in page
+        assert "Show all" in page
+
+
+def test_who_may_not_add_a_row_is_not_asked_to(member: MemberFactory) -> None:
+    page = told(member("viewer").get(reverse("admin:partners_partner_changelist")).text)
+    assert "No partners yet" in page
+    assert "Add partner" not in page

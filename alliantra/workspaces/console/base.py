@@ -69,6 +69,9 @@ class ConsoleAdmin(ThemedAdmin[RowT]):
     """Field of the form → method that shows it to members who may not change the row."""
     commands: ClassVar[Sequence[Command[Any]]] = ()
 
+    when_empty: ClassVar[str] = ""
+    """Where rows come from, said as long as there are none."""
+
     form = ConsoleForm
     add_form: ClassVar[type[ConsoleForm] | None] = None
     """The form that creates a row, where it is another one."""

@@ -75,9 +75,17 @@ def bare_amount(value: Decimal | None, currency: str) -> SafeString | str:
     )
 
 
-def quantity(value: Decimal | int | None, unit: str = "") -> SafeString | str:
+def quantity(value: Decimal | int | None, unit: str = "", *, decimals: int = 0) -> SafeString | str:
     """A number without a currency, aligned like an amount."""
-    return NOTHING if value is None else format_html('<span class="amount">{}{}</span>', figures(value), unit)
+    return NOTHING if value is None else format_html('<span class="amount">{}{}</span>', figures(value, decimals), unit)
+
+
+def points(value: Decimal | None) -> SafeString | str:
+    """A score, a rank or what is made of them: two decimals, the exact number on hover."""
+    if value is None:
+        return NOTHING
+    shown = figures(Decimal(value).quantize(Decimal("0.01")), 2)
+    return format_html('<span class="amount" title="{}">{}</span>', f"{value:f}", shown)
 
 
 def share(value: Decimal | None, *, is_change: bool = False) -> SafeString | str:
@@ -117,6 +125,8 @@ def day(value: date | None) -> str:
 
 def period(first: date | None, last: date | None, *, always: str = "always") -> str:
     """A window whose sides may be open."""
+    if first and first == last:
+        return day(first)
     if first and last:
         return f"{day(first)} – {day(last)}"
     if first:

@@ -72,7 +72,7 @@ def _in_currency(row: dict[str, Any], address: str) -> dict[str, Any]:
         "label": f"Net revenue, {DAYS} days, in {row['currency']}",
         "amount": row["total"],
         "currency": row["currency"],
-        "note": f"{row['count']:,} rows as they came",
+        "note": f"{row['count']:,} events as they came",
         "address": f"{address}&currency={row['currency']}",
     }
 
@@ -128,7 +128,7 @@ def _statuses(actor: Actor) -> list[dict[str, Any]]:
     address = reverse("admin:partners_partner_changelist")
     return [
         {
-            "badge": display.badge(status.value, status.label),
+            "badge": display.badge(status.value),
             "count": counts.get(status.value, 0),
             "address": f"{address}?{urlencode({'status__exact': status.value})}",
         }
