@@ -1,17 +1,20 @@
 """Pages of report schedules: when a report is made, who gets it, and what became of it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import now
 
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.console import display
@@ -28,6 +31,7 @@ from reports.admin.reports import mail_badge
 from reports.admin.tables import group_label, kind_label, narrowed_to
 from reports.building import default_group
 from reports.models import Report, ReportFormat, ReportMail, ReportSchedule
+from reports.scheduling import BadCron, next_time
 from reports.services import RECIPIENTS_LIMIT
 
 LIST: Final = "admin:reports_reportschedule_changelist"
@@ -88,6 +92,25 @@ class ScheduleForm(ConsoleForm):
         if steps[0] == "filters" and len(steps) > 1:
             return steps[1].removesuffix("_id"), []
         return super().place_of(steps)
+
+    def clean_cron(self) -> str:
+        """A time that comes. On the schedule's clock it is looked for when it is saved."""
+        cron = str(self.cleaned_data["cron"])
+        try:
+            next_time(cron, UTC, now())
+        except BadCron as error:
+            raise ValidationError(str(error), code="invalid_cron") from error
+        return cron
+
+    def clean_recipients(self) -> list[str]:
+        """Mail addresses."""
+        recipients = list(self.cleaned_data["recipients"])
+        for each in recipients:
+            try:
+                validate_email(each)
+            except ValidationError:
+                self.add_error("recipients", ValidationError(f"{each} is not a mail address.", code="invalid"))
+        return recipients
 
     def values(self, names: Any) -> dict[str, Any]:
         """What the service takes of these fields."""

@@ -88,8 +88,8 @@ def test_a_file_shows_what_it_would_do_and_does_it_once_it_is_confirmed(owner: C
         "region: Surrey → becomes Kent",
         "tier: silver → becomes gold",
         "4 p-3 type Expected one of affiliate,",
-        "invalid_choice gift",
-        "5 p-4 name A new partner needs a name. required",
+        "influencer. gift",
+        "5 p-4 name A new partner needs a name. –",
         "West p-5",
     ):
         assert said in text, said

@@ -146,7 +146,7 @@ def test_a_report_is_made_and_keeps_its_numbers(owner: Client, actor: Actor, par
     sale(actor, 900, 1, partner_id=str(partners["Ada"].pk))
     text = words(owner.get(answer["Location"]))
     assert "Channel web" in text
-    assert "Ada Active 100.00 100.00" in text
+    assert "Ada active 100.00 100.00" in text
     file = lines(owner.get(reverse("admin:reports_report_csv", args=[report.pk])))
     assert [row["partner_name"] for row in file] == ["Bob", "Cy", "Ada"]
     assert "The same now" in text
@@ -295,6 +295,13 @@ def test_a_schedule_is_added_changed_paused_and_deleted(owner: Client, actor: Ac
 def test_an_impossible_schedule_is_refused_at_its_field(values: dict[str, str], field: str, owner: Client) -> None:
     assert errors(owner.post(f"{SCHEDULES}add/", schedule_values(**values))).keys() == {field}
     assert not ReportSchedule.objects.exists()
+
+
+def test_all_that_is_wrong_with_a_schedule_is_said_at_once_and_in_words(owner: Client) -> None:
+    sent = schedule_values(cron="every monday", timezone="Nowhere", recipients="a@b.example\nnonsense")
+    said = errors(owner.post(f"{SCHEDULES}add/", sent))
+    assert said.keys() == {"cron", "timezone", "recipients"}
+    assert said["recipients"] == ["nonsense is not a mail address."]
 
 
 def test_a_schedule_shows_what_it_made_and_what_became_of_its_mails(owner: Client, mailoutbox: list[Any]) -> None:
