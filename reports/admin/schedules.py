@@ -1,7 +1,7 @@
 """Pages of report schedules: when a report is made, who gets it, and what became of it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
@@ -97,7 +97,7 @@ class ScheduleForm(ConsoleForm):
         """A time that comes. On the schedule's clock it is looked for when it is saved."""
         cron = str(self.cleaned_data["cron"])
         try:
-            next_time(cron, UTC, now())
+            next_time(cron, ZoneInfo("UTC"), now())
         except BadCron as error:
             raise ValidationError(str(error), code="invalid_cron") from error
         return cron

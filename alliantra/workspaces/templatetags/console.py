@@ -49,7 +49,8 @@ def row_link(row: Model | None) -> SafeString | str:
 @register.simple_tag(takes_context=True, name="trail")
 def way(context: RequestContext) -> list[Crumb]:
     """The way to the page."""
-    return trail(context.flatten())
+    given: Any = context.flatten()
+    return trail(given)
 
 
 @register.simple_tag(takes_context=True)
