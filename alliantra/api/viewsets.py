@@ -46,6 +46,7 @@ class WorkspaceViewSet(GenericViewSet):
     example: ClassVar[Mapping[str, Any]] = {}
     """Field name → value in the documented examples, where the schema alone would give a dull one."""
     metadata_class = None
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     pagination_class = None
     rate_limit_headers: Mapping[str, str] = {}
     idempotent_call: idempotency.IdempotentCall | None = None

@@ -18,6 +18,7 @@ from alliantra.workspaces.models import ApiKey, StoredAnswer, Workspace
 from alliantra.workspaces.permissions import ALL
 from alliantra.workspaces.services import issue_api_key, revoke_api_key
 from partners.models import Payee
+from tests.api.routes import ROUTES
 from tests.conftest import ClientFactory
 from tests.http import ApiClient, validator
 
@@ -143,6 +144,14 @@ def test_an_address_that_is_too_long_is_refused(api: ApiClient) -> None:
 def test_a_path_that_does_not_exist_is_a_problem_and_no_page(path: str, api: ApiClient) -> None:
     answer = api.get(path)
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", sorted({route.path() for route in ROUTES}))
+def test_a_method_that_a_path_does_not_have_is_refused_and_not_allowed(path: str, api: ApiClient) -> None:
+    for method in ["OPTIONS", "TRACE", "PROPFIND"]:
+        answer = api.django.generic(method, path, headers={"Authorization": f"Bearer {api.key}"})
+        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+        assert method not in answer.headers["Allow"]
 
 
 # -- rate limit ----------------------------------------------------------------------------------
