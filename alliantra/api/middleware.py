@@ -94,6 +94,10 @@ class RequestLimitsMiddleware:
             raise DomainError("length_required")
         if length and not (length.isascii() and length.isdigit()):
             raise DomainError("invalid_header", "Content-Length must be a whole number.")
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in {"identity", ""}:
+            raise DomainError(
+                "unsupported_media_type", "Bodies are read as they are: send them without Content-Encoding."
+            )
         limit = self._body_limit(request)
         if length and int(length) > limit:
             raise DomainError("body_too_large", f"The body may have at most {limit:,} bytes.")

@@ -1,5 +1,6 @@
 """Bodies that cannot be read: refused at the door, nothing written, on both ways that bodies are read."""
 
+import gzip
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,6 +73,15 @@ def test_a_charset_other_than_utf_8_is_refused(door: str, api: ApiClient) -> Non
     assert answer.status_code == 415
     read = api.send("/api/v1/payees", b'{"name": "A"}', content_type="application/json; charset=UTF-8")
     assert read.status_code == 201
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_compressed_body_is_refused_as_that(door: str, api: ApiClient) -> None:
+    answer = api.call("POST", door, body=gzip.compress(b'{"name": "A"}'), headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "Content-Encoding" in answer.json()["detail"]
+    plain = api.call("POST", "/api/v1/payees", body=b'{"name": "A"}', headers={"Content-Encoding": "identity"})
+    assert plain.status_code == 201
 
 
 @pytest.mark.parametrize(("door", "limit"), [("/api/v1/payees", 1_000_000), ("/api/v1/payees/batch", 5_000_000)])
