@@ -103,7 +103,7 @@ FIELD_CODES: Mapping[str, str] = {
     "allocations_required": "At least one allocation is required.",
     "tier_order": "The bands of tiers begin at 0 and ascend.",
     "period_order": "The end must not lie before the start.",
-    "metadata_limit": "At most 50 keys of 40 characters, values of 500 characters.",
+    "metadata_limit": "At most 50 keys of 1 to 40 characters, values of at most 500 characters.",
     "malformed_json": "The record is not valid JSON.",
     "duplicate_key": "The record names a member twice.",
     "invalid_date": "Not a date or a time that can be read.",

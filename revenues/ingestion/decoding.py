@@ -216,11 +216,13 @@ def _moments_fit(column: Sequence[Any]) -> bool:
 def _metadata_fits(metadata: Sequence[dict[str, Any]]) -> bool:
     """What diagnosis.metadata_problem says of each, for all at once: mostly there are only short texts."""
     values = list(chain.from_iterable(map(dict.values, metadata)))
+    keys = set(chain.from_iterable(metadata))
     fit = [len(value) <= METADATA_TEXT_LENGTH if type(value) is str else is_storable(value) for value in values]
     return (
         all(fit)
         and max(map(len, metadata)) <= METADATA_KEYS
-        and max(map(len, chain.from_iterable(metadata))) <= METADATA_KEY_LENGTH
+        and "" not in keys
+        and max(map(len, keys)) <= METADATA_KEY_LENGTH
     )
 
 

@@ -77,7 +77,7 @@ def is_refund(kind: Any, amount: Any) -> bool:
 
 def metadata_problem(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Key, code and detail of the first thing that metadata may not hold; None if all is well."""
-    if len(metadata) > METADATA_KEYS or any(len(key) > METADATA_KEY_LENGTH for key in metadata):
+    if len(metadata) > METADATA_KEYS or any(not 1 <= len(key) <= METADATA_KEY_LENGTH for key in metadata):
         return "", "metadata_limit", FIELD_CODES["metadata_limit"]
     for key, value in metadata.items():
         kind = type(value)

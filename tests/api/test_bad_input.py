@@ -82,6 +82,7 @@ WRONG_EVENTS = [
     ({"source": "nowhere"}, "/source", "source_not_found"),
     ({"event_type": "party"}, "/event_type", "invalid_choice"),
     ({"amount": 1}, "/amount", "unknown_field"),
+    ({"metadata": {"": "x"}}, "/metadata", "metadata_limit"),
 ]
 
 

@@ -79,6 +79,7 @@ def problems(answer: Any) -> list[tuple[str, str]]:
         ({"metadata": {"a": None}}, ("/metadata/a", "invalid_type")),
         ({"metadata": {"a/b~": {}}}, ("/metadata/a~1b~0", "invalid_type")),
         ({"metadata": {"k" * 41: 1}}, ("/metadata", "metadata_limit")),
+        ({"metadata": {"": 1}}, ("/metadata", "metadata_limit")),
         ({"metadata": {"k": "x" * 501}}, ("/metadata/k", "metadata_limit")),
         ({"metadata": {str(n): 1 for n in range(51)}}, ("/metadata", "metadata_limit")),
         ({"metadata": {"n": 10**20}}, ("/metadata/n", "out_of_range")),
