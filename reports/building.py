@@ -147,6 +147,12 @@ def _sum(parts: Iterable[Figures]) -> Figures:
     return Figures(**sums)
 
 
+def emptied(row: Row, *, now: datetime) -> Row:
+    """The row of a group that has nothing left, whose `updated_at` is `now`."""
+    places = {name: None for name in ("rank", "share") if name in row}
+    return {**row, **_numbers(_sum(())), **places, "updated_at": now.isoformat()}
+
+
 def _add_shares(rows: Iterable[Row], revenue: Number) -> None:
     """What part of all revenue each row is; null where there is none."""
     for row in rows:

@@ -11,7 +11,7 @@ from alliantra import periods
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
 from alliantra.workspaces.turns import in_turn
-from reports.building import Question, Row, default_group, group_columns
+from reports.building import Question, Row, default_group, emptied, group_columns
 from reports.computing import computed, stamp_of
 from reports.models import Report, ReportOrigin, ReportStatus, ReportType
 from revenues.models import AttributionModel
@@ -83,7 +83,9 @@ def _refreshed(workspace: Workspace, question: Question, period: str, now: datet
     if report is None:
         report = Report(workspace=workspace, origin=ReportOrigin.LIVE, status=ReportStatus.READY, **_key(question))
     else:
-        _keep_times(values["rows"], report.rows, group_columns(question.group_by)[0])
+        key = group_columns(question.group_by)[0]
+        _keep_times(values["rows"], report.rows, key)
+        values["gone_rows"] = _gone(values["rows"], report, key, now)
     for name, value in {**values, "period": period}.items():
         setattr(report, name, value)
     report.save()
@@ -97,6 +99,13 @@ def _keep_times(rows: Iterable[Row], earlier: Iterable[Row], key: str) -> None:
         old = before.get(row[key])
         if old is not None and {**old, "updated_at": row["updated_at"]} == row:
             row["updated_at"] = old["updated_at"]
+
+
+def _gone(rows: Iterable[Row], earlier: Report, key: str, now: datetime) -> list[Row]:
+    """What the report had once and has no more; what went missing just now did so at `now`."""
+    there = {row[key] for row in rows}
+    left = [emptied(row, now=now) for row in earlier.rows if row[key] not in there]
+    return [*(row for row in earlier.gone_rows if row[key] not in there), *left]
 
 
 def _kept(workspace: Workspace, question: Question) -> QuerySet[Report]:

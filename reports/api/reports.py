@@ -120,7 +120,8 @@ class ReportViews(WorkspaceViewSet):
         """Answer a report of now.
 
         It is made from what is kept if nothing has changed since, and refreshed in the same request if something has.
-        `updated_since` leaves out the rows that have not changed since then; the totals stay those of all rows.
+        `updated_since` leaves out the rows that have not changed since then; the totals stay those of all rows. A row
+        that is there no more comes once more, its figures zero.
         """
         return self._live(self._choice("report_type", ReportType.ROI.value))
 
@@ -211,10 +212,11 @@ class ReportViews(WorkspaceViewSet):
     # -- both ------------------------------------------------------------------------------------
 
     def shown_rows(self, report: Report) -> list[dict[str, Any]]:
-        """Rows that changed since the asked time."""
+        """All rows; or those that changed since the asked time, and those that are there no more."""
         if self.shown_since is None:
             return report.rows
-        return [row for row in report.rows if datetime.fromisoformat(row["updated_at"]) >= self.shown_since]
+        rows = [*report.rows, *report.gone_rows]
+        return [row for row in rows if datetime.fromisoformat(row["updated_at"]) >= self.shown_since]
 
     def file(self, report: Report) -> HttpResponse:
         """A report as CSV; what the JSON says of its freshness stands in headers."""

@@ -60,7 +60,8 @@ class Report(LeasedWork):
     `covers_until` is the moment up to which everything that was committed is in the figures, `cost_as_of` that of
     the allocations in the costs. A live report is refreshed whenever it is read and `stamp`, which names the state of
     the figures, is another by then; the others never change once they are ready. Each of `rows` says when its own
-    figures last changed.
+    figures last changed. `gone_rows` are those that a live report had and has no more, emptied: who pulls changes has
+    to hear of them.
     """
 
     WAITING = (ReportStatus.QUEUED, ReportStatus.BUILDING)
@@ -87,6 +88,7 @@ class Report(LeasedWork):
     covers_until = models.DateTimeField(null=True)
     cost_as_of = models.DateTimeField(null=True)
     rows = ExactJSONField(default=list)
+    gone_rows = ExactJSONField(default=list)
     totals = ExactJSONField(default=dict)
     failure = models.CharField(max_length=500, blank=True)
 

@@ -221,6 +221,38 @@ def test_updated_since_gives_the_rows_that_changed_and_all_of_the_totals(api: Ap
     assert len(file.content.decode().splitlines()) == 2
 
 
+@pytest.mark.parametrize("report_type", TYPES)
+@pytest.mark.parametrize("group_by", ["partner", "channel"])
+def test_updated_since_tells_of_a_row_that_is_no_more(
+    report_type: str, group_by: str, api: ApiClient, actor: Actor, ledger: None
+) -> None:
+    create_partner(actor=actor, name="Dora", external_id="dora", channel="fairs")
+    question = f"report_type={report_type}&group_by={group_by}"
+    lasting = [group_of(row, group_by) for row in read(api, question)["rows"]]
+    body = {"partner_id": "dora", "amount": 31, "period_start": "2026-05-01", "period_end": "2026-05-31"}
+    cost = api.post("/v1/costs", body).json()["data"]["id"]
+    before = read(api, question)
+    known = {group_of(row, group_by): row for row in before["rows"]}
+    api.delete(f"/v1/costs/{cost}")
+    after = read(api, question)
+    assert sorted(group_of(row, group_by) or "" for row in after["rows"]) == sorted(name or "" for name in lasting)
+    for _ in range(2):  # asked again, from what is kept
+        changed = read(api, f"{question}&updated_since={quote(before['computed_at'])}")
+        known |= {group_of(row, group_by): row for row in changed["rows"]}
+        gone = known["dora" if group_by == "partner" else "fairs"]
+        assert (gone["revenue"], gone["cost"], gone["events"], gone["roi"]) == (0, 0, 0, None)
+        assert gone["updated_at"] == after["computed_at"]
+        assert changed["totals"] == after["totals"]
+    assert summed(known.values(), "cost") == after["totals"]["cost"]
+    file = api.get(f"/v1/reports?period={MAY}&{question}&format=csv&updated_since={quote(before['computed_at'])}")
+    assert len(file.content.decode().splitlines()) == len(changed["rows"]) + 1
+    later = (datetime.fromisoformat(after["computed_at"]) + timedelta(microseconds=1)).isoformat()
+    assert read(api, f"{question}&updated_since={quote(later)}")["rows"] == []
+    api.post("/v1/costs", body)
+    again = read(api, f"{question}&updated_since={quote(later)}")["rows"]
+    assert [row["cost"] for row in again if group_of(row, group_by) == group_of(gone, group_by)] == [31]
+
+
 def test_a_slow_request_changes_no_row_before_a_time_that_was_read_already(
     api: ApiClient, workspace: Workspace, ledger: None
 ) -> None:
