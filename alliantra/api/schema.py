@@ -15,6 +15,7 @@ from alliantra.api.examples import add_examples
 from alliantra.api.filters import BooleanFilter, DateFilter, ReferenceFilter, TimeFilter
 from alliantra.api.idempotency import KEY_LENGTH
 from alliantra.api.pagination import LAST_PAGE
+from alliantra.api.viewsets import CONDITIONAL_ACTIONS
 from alliantra.errors import FIELD_CODES, PROBLEMS
 from alliantra.upserts import Operation
 
@@ -170,7 +171,7 @@ class SurfaceSchema(AutoSchema):
         if self.method == "POST":
             schema = {"type": "string", "maxLength": KEY_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"}
             parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
-        if self._action() == "update":
+        if self._action() in CONDITIONAL_ACTIONS:
             parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})
         parameters.append({"name": "X-Workspace-ID", "in": "header", "schema": {"type": "string", "format": "uuid"}})
         return parameters
@@ -252,7 +253,7 @@ class SurfaceSchema(AutoSchema):
             codes |= {*_WITH_ID}
         if self.method in {"POST", "PUT", "PATCH", "DELETE"}:
             codes |= {*_WITH_BODY}
-        if self._action() == "update":
+        if self._action() in CONDITIONAL_ACTIONS:
             codes.add(412)
         codes |= {*getattr(self.view, "further_problems", ())}
         content = {"application/problem+json": {"schema": _PROBLEM_REF}}

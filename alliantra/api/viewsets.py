@@ -1,7 +1,7 @@
 """Views of a workspace: authenticated, permitted, counted, and narrowed before anything else."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -24,6 +24,9 @@ from alliantra.upserts import Operation, upsert
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
+
+CONDITIONAL_ACTIONS: Final = frozenset({"update", "remove", "destroy"})
+"""Actions on one row that honour If-Match."""
 
 
 class WorkspaceViewSet(GenericViewSet):
@@ -169,7 +172,7 @@ class WorkspaceViewSet(GenericViewSet):
 
     def _check_if_match(self, row: Any) -> None:
         header = self.request.META.get("HTTP_IF_MATCH")
-        if header is None or self.action not in {"update", "partial_update"}:
+        if header is None or self.action not in CONDITIONAL_ACTIONS:
             return
         accepted = {tag.strip().removeprefix("W/") for tag in header.split(",")}
         if "*" not in accepted and self.etag(row) not in accepted:

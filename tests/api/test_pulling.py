@@ -19,7 +19,7 @@ from partners.services import create_partner, update_partner
 from partners.services.health import EvaluatedPartner, record_evaluations
 from revenues.api.event_reads import CreditedEventViews
 from tests import factories
-from tests.api.routes import ROUTES, Route
+from tests.api.routes import DETAILS, ROUTES, Route
 from tests.clocks import an_hour_behind, database_clock
 from tests.http import ApiClient
 from webhooks.models import Endpoint
@@ -197,3 +197,13 @@ def test_one_rate_is_answered_with_the_tag_of_the_stored_row(api: ApiClient, wor
             answer = api.post("/v1/fx-rates", {**sent, "rate": rate})
             shown = api.get(f"/v1/fx-rates/{answer.json()['data']['id']}")
             assert answer.headers["ETag"] == shown.headers["ETag"]
+
+
+@pytest.mark.parametrize("route", [route for route in DETAILS if route.method == "DELETE"], ids=str)
+def test_what_was_changed_since_it_was_read_is_not_deleted(route: Route, api: ApiClient, actor: Actor) -> None:
+    address = route.path(factories.maker_of(route.template)(actor, 1))
+    tag = api.get(address).headers["ETag"]
+    answer = api.call("DELETE", address, headers={"If-Match": '"1.000000"'})
+    assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+    assert api.get(address).headers["ETag"] == tag
+    assert api.call("DELETE", address, headers={"If-Match": tag}).status_code in {200, 204}
