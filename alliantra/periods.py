@@ -35,8 +35,11 @@ def _two_dates(period: str) -> tuple[date, date]:
         first, last = (date.fromisoformat(text) for text in match.groups()) if match else (None, None)
     except ValueError as error:
         raise BadPeriod(EXPECTED) from error
-    if first is None or last is None or not _FIRST_YEAR <= first.year < _END_YEAR or last.year >= _END_YEAR:
+    if first is None or last is None:
         raise BadPeriod(EXPECTED)
+    if not (_FIRST_YEAR <= first.year < _END_YEAR and _FIRST_YEAR <= last.year < _END_YEAR):
+        message = f"A period lies in the years {_FIRST_YEAR} to {_END_YEAR - 1}."
+        raise BadPeriod(message)
     if last < first:
         raise BadPeriod("The period ends before it starts.")
     return first, last

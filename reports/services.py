@@ -155,7 +155,7 @@ def _set(row: Report | ReportSchedule, values: Mapping[str, Any]) -> None:
 
 def _known_filters(workspace: Workspace, filters: Mapping[str, str]) -> dict[str, str]:
     """Filters as they are kept. Raises Invalid for a partner that the workspace has not."""
-    problem = Invalid.field("/filters/partner_id", "partner_not_found")
+    problem = Invalid.field("/filters/partner_id", "partner_not_found", "No partner has this id.")
     try:
         known = canonical(filters)
     except ValueError as error:

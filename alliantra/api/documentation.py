@@ -12,7 +12,7 @@ from alliantra.api.errors import plain_problem_response
 from alliantra.api.middleware import is_api
 from alliantra.api.renderers import encode
 from alliantra.api.schema import SURFACES, surface_document
-from alliantra.errors import PROBLEMS, DomainError, NotFound
+from alliantra.errors import FIELD_CODES, PROBLEMS, DomainError, NotFound, Problem
 
 
 @require_safe
@@ -32,10 +32,13 @@ def swagger_page(request: HttpRequest, surface: str) -> HttpResponse:
 
 @require_safe
 def error_page(request: HttpRequest, code: str) -> HttpResponse:
-    """What a problem's `type` points to."""
-    if code not in PROBLEMS:
+    """What a problem's `type` points to; also for the codes of single places, which stand under `errors`."""
+    problem = PROBLEMS.get(code)
+    if problem is None and code in FIELD_CODES:
+        problem = Problem(422, FIELD_CODES[code], "Mend the place that the error's pointer names.")
+    if problem is None:
         raise Http404
-    return render(request, "docs/error.html", {"code": code, "problem": PROBLEMS[code]})
+    return render(request, "docs/error.html", {"code": code, "problem": problem})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import django_filters
@@ -128,6 +128,10 @@ class SearchFilter(TextFilter):
         return qs.search(value) if value else qs  # type: ignore[attr-defined]
 
 
+NAMED_CHOICES: Final = 20
+"""So many values are all named to who sends another one; currencies are not."""
+
+
 class StrictFilterSet(django_filters.FilterSet):
     """Base of every list's filters."""
 
@@ -135,9 +139,14 @@ class StrictFilterSet(django_filters.FilterSet):
     def qs(self) -> QuerySet[Any]:
         """Filtered rows. Raises invalid_parameter with the name of the first wrong one."""
         for name, problems in self.errors.as_data().items():
-            detail = f"{name}: {' '.join(problems[0].messages)}"
-            raise DomainError("invalid_parameter", detail, parameter=name)
+            raise DomainError("invalid_parameter", self._detail(name, problems[0]), parameter=name)
         for name in self.data:
             if name in self.filters and self.data[name] == "":
                 raise DomainError("invalid_parameter", f"{name} is empty.", parameter=name)
         return super().qs
+
+    def _detail(self, name: str, problem: ValidationError) -> str:
+        choices = [value for value, _ in self.filters[name].extra.get("choices", ())]
+        if problem.code == "invalid_choice" and len(choices) <= NAMED_CHOICES:
+            return f"{name} must be one of {', '.join(choices)}."
+        return f"{name}: {' '.join(problem.messages)}"

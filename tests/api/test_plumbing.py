@@ -12,6 +12,7 @@ from django.utils.timezone import now as current_time
 
 from alliantra.api import throttling
 from alliantra.api.schema import SURFACES, surface_document
+from alliantra.errors import FIELD_CODES
 from alliantra.workspaces import keys
 from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import ApiKey, StoredAnswer, Workspace
@@ -132,6 +133,15 @@ def test_a_request_id_is_kept_or_made_and_stands_in_the_problem(api: ApiClient) 
 def test_a_wrong_query_parameter_is_refused_by_name(query: str, api: ApiClient) -> None:
     answer = api.get(f"/api/v1/payees?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+
+
+def test_a_refusal_of_a_query_parameter_says_what_is_taken(api: ApiClient) -> None:
+    wrong = {
+        "/v1/partners?status=paused": "status must be one of active, at_risk, optimized, inactive.",
+        "/v1/costs?kind=rent": "kind must be one of fee, media, bonus, other.",
+        "/v1/partners?period=1969-12-01,2026-05-31": "period: A period lies in the years 1970 to 2199.",
+    }
+    assert {path: api.get(path).json()["detail"] for path in wrong} == wrong
 
 
 def test_an_address_that_is_too_long_is_refused(api: ApiClient) -> None:
@@ -280,6 +290,13 @@ def test_a_problem_type_leads_to_a_page(api: ApiClient) -> None:
     assert page.status_code == 200
     assert problem["title"] in page.content.decode()
     assert Client().get("/docs/errors/nothing").status_code == 404
+
+
+def test_the_code_of_a_field_has_a_page_too(db: None) -> None:
+    for code in FIELD_CODES:
+        page = Client().get(f"/docs/errors/{code}")
+        assert page.status_code == 200
+        assert f"<code>{code}</code>" in page.content.decode()
 
 
 def test_the_reference_calls_no_other_host(db: None) -> None:

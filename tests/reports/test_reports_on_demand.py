@@ -178,6 +178,7 @@ def test_a_partner_of_another_workspace_is_no_filter(api: ApiClient, rival: Acto
     foreign = create_partner(actor=rival, name="Foreign").pk
     answers = [api.post(REPORTS, {"filters": {"partner_id": str(identity)}}) for identity in (foreign, uuid4())]
     assert [answer.json()["errors"][0]["code"] for answer in answers] == ["partner_not_found"] * 2
+    assert "external id" not in answers[0].json()["detail"]  # which is none that a filter takes
 
 
 # -- workers ---------------------------------------------------------------------------------------
