@@ -24,13 +24,20 @@ Position: TypeAlias = tuple[datetime, UUID]
 """Where a row stands in one of the orders."""
 
 _LATEST: Final = """
-SELECT event.id FROM unnest(%(partners)s::uuid[]) AS partner (id)
+SELECT partner.id, event.id FROM unnest(%(partners)s::uuid[]) AS partner (id)
 CROSS JOIN LATERAL (
-    SELECT id FROM revenues_revenueevent
-    WHERE workspace_id = %(workspace)s AND partner_id = partner.id
-      AND occurred_at >= %(first)s::timestamptz AND occurred_at < %(end)s::timestamptz
+    (SELECT occurred_at, id FROM revenues_revenueevent
+     WHERE workspace_id = %(workspace)s AND partner_id = partner.id
+       AND occurred_at >= %(first)s::timestamptz AND occurred_at < %(end)s::timestamptz
+     ORDER BY occurred_at DESC, id DESC LIMIT %(count)s)
+    UNION
+    (SELECT DISTINCT event_occurred_at, event_id FROM revenues_touchpoint
+     WHERE workspace_id = %(workspace)s AND partner_id = partner.id AND credits[%(place)s] > 0
+       AND event_occurred_at >= %(first)s::timestamptz AND event_occurred_at < %(end)s::timestamptz
+     ORDER BY event_occurred_at DESC, event_id DESC LIMIT %(count)s)
     ORDER BY occurred_at DESC, id DESC LIMIT %(count)s
 ) AS event
+ORDER BY event.occurred_at DESC, event.id DESC
 """
 _NOTHING: Final = Decimal(0)
 _ALL: Final = Decimal(1)
@@ -180,12 +187,30 @@ def events_of(workspace: Workspace) -> QuerySet[Any]:
 
 
 def latest_of(
-    workspace: Workspace, partner_ids: Sequence[UUID], *, first_at: datetime, end_at: datetime, count: int
-) -> list[RevenueEvent]:
-    """The latest `count` own events of each partner from `first_at` until before `end_at`, the newest first."""
-    parameters = {"workspace": workspace.pk, "partners": list(partner_ids), "first": first_at, "end": end_at}
-    ids = [identity for (identity,) in run(_LATEST, {**parameters, "count": count})]
-    return list(events_of(workspace).filter(pk__in=ids).select_related("source", "partner").order_by(*NEWEST))
+    workspace: Workspace,
+    partner_ids: Sequence[UUID],
+    *,
+    first_at: datetime,
+    end_at: datetime,
+    count: int,
+    attribution_model: str,
+) -> list[CreditedEvent]:
+    """The latest `count` events of each partner from `first_at` until before `end_at`, the newest first.
+
+    They are those that an EventLog of the partner begins with: an event in which several hold credit is there for each.
+    """
+    parameters = {
+        "workspace": workspace.pk,
+        "partners": list(partner_ids),
+        "first": first_at,
+        "end": end_at,
+        "count": count,
+        "place": ATTRIBUTION_MODELS.index(attribution_model) + 1,
+    }
+    held = run(_LATEST, parameters)
+    rows = events_of(workspace).select_related("source", "partner").in_bulk({identity for _, identity in held})
+    pairs = [(holder, rows[identity]) for holder, identity in held]
+    return _credited(workspace, pairs, attribution_model)
 
 
 def called(rows: QuerySet[Any], workspace: Workspace, external_id: str) -> QuerySet[Any]:
@@ -197,17 +222,26 @@ def credited(
     workspace: Workspace, events: Sequence[RevenueEvent], *, attribution_model: str, holder: Partner | None = None
 ) -> list[CreditedEvent]:
     """What events are worth to `holder`, or each to its own partner; two queries, whatever their number."""
+    pairs = [(event.partner_id if holder is None else holder.pk, event) for event in events]
+    return _credited(workspace, pairs, attribution_model)
+
+
+def _credited(
+    workspace: Workspace, pairs: Sequence[tuple[UUID | None, RevenueEvent]], attribution_model: str
+) -> list[CreditedEvent]:
+    """What each event is worth to the holder before it."""
+    events = list({event.pk: event for _, event in pairs}.values())
     stored = _stored_paths(workspace, events)
     base_amounts = _base_amounts(workspace, events)
     return [
         CreditedEvent(
             event,
             attribution_model,
-            event.partner_id if holder is None else holder.pk,
+            holder_id,
             base_amounts.get(event.pk),
             stored.get(event.pk) or _own_path(event, base_amounts.get(event.pk)),
         )
-        for event in events
+        for holder_id, event in pairs
     ]
 
 

@@ -13,7 +13,7 @@ from alliantra.workspaces.actors import Actor
 from partners.models import Partner
 from revenues.api.event_reads import CreditedEventSerializer
 from revenues.attribution import catch_up_for_read
-from revenues.event_reads import credited, latest_of
+from revenues.event_reads import latest_of
 
 INCLUDES = ("ai_signals", "forecast", "events")
 INCLUDE_PATTERN = f"^({'|'.join(INCLUDES)})(,({'|'.join(INCLUDES)}))*$"
@@ -42,8 +42,14 @@ class Expansions:
         catch_up_for_read(workspace)
         self._events.update({partner.pk: [] for partner in partners})
         first_at, end_at = self._period.moments(workspace)
-        events = latest_of(workspace, list(self._events), first_at=first_at, end_at=end_at, count=EVENTS_INCLUDED)
-        for row in credited(workspace, events, attribution_model=self._model):
+        for row in latest_of(
+            workspace,
+            list(self._events),
+            first_at=first_at,
+            end_at=end_at,
+            count=EVENTS_INCLUDED,
+            attribution_model=self._model,
+        ):
             shown = CreditedEventSerializer(row, context={"shows_path": False}).data
             if row.holder_id is not None:
                 self._events[row.holder_id].append(shown)

@@ -43,7 +43,9 @@ class PartnerSerializer(StrictSerializer):
     ai_signals = serializers.ListField(required=False, help_text="With include=ai_signals.")
     forecast = serializers.DictField(required=False, allow_null=True, help_text="With include=forecast.")
     events = CreditedEventSerializer(
-        many=True, required=False, help_text=f"With include=events: its latest {EVENTS_INCLUDED} of the period."
+        many=True,
+        required=False,
+        help_text=f"With include=events: the latest {EVENTS_INCLUDED} of its list of events.",
     )
     created_at = fields.TimeField(read_only=True)
     updated_at = fields.TimeField(read_only=True)

@@ -192,6 +192,26 @@ def test_every_filter_narrows_both_lists(
         assert (" ".join(names(listed)), " ".join(names(of_partner))) == (found, found_of_partner)
 
 
+@pytest.mark.parametrize("model", ATTRIBUTION_MODELS)
+def test_events_included_in_a_partner_are_the_latest_of_its_list(model: str, api: ApiClient, actor: Actor) -> None:
+    for number in range(8):
+        customer = f"c{number}"
+        post(
+            actor,
+            touch("A", f"touch {number}", day(number), customer),
+            touch("A", f"again {number}", day(number + 0.1), customer),
+            sale("B", f"sale {number}", day(number + 0.2), customer=customer),
+        )
+    refund = {"external_id": "back", "revenue_amount": -4, "original_external_id": "sale 3"}
+    post(actor, touch("C", at=day(9), name="back") | {"event_type": "transaction", **refund})
+    asked = f"{MAY}&attribution_model={model}"
+    listed = {row["id"]: row["events"] for row in api.get(f"/v1/partners?include=events&{asked}").json()["data"]}
+    for partner in "ABC":
+        latest = events_of(api, actor, partner, f"{asked}&limit=10")
+        path = f"/v1/partners/{id_of(actor, partner)}?include=events&{asked}"
+        assert api.get(path).json()["data"]["events"] == listed[id_of(actor, partner)] == latest
+
+
 def test_lists_filter_by_product_and_partner(varied: Actor, api: ApiClient) -> None:
     product = RevenueEvent.objects.get(external_id="s").product_id
     assert names(events(api, f"{MAY}&product_id={product}")) == ["s"]
