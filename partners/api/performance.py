@@ -59,8 +59,10 @@ class PerformanceSerializer(serializers.Serializer):
     unconverted_events = serializers.IntegerField(help_text="Wait for an exchange rate, and are in no amount.")
     cost = fields.MoneyNumberField(help_text="Allocations to its payees, and recorded costs.")
     cost_as_of = fields.TimeField(allow_null=True, help_text="Up to when allocations are counted as costs.")
-    roi = RatioField(allow_null=True, help_text="(revenue − cost) ÷ cost.")
-    growth = RatioField(allow_null=True, help_text="Against the preceding period of equal length.")
+    roi = RatioField(allow_null=True, help_text="(revenue − cost) ÷ cost, a negative cost without its sign.")
+    growth = RatioField(
+        allow_null=True, help_text="Against the preceding period of equal length; it divides without its sign."
+    )
     refund_rate = RatioField(allow_null=True, help_text="Refunds ÷ sales.")
     score = RatioField(allow_null=True, help_text="0 to 100, over the last 90 days.")
     score_reason = serializers.CharField(allow_null=True, help_text="Why there is no score.")

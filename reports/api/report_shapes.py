@@ -47,8 +47,14 @@ class FiguresSerializer(serializers.Serializer[Any]):
     events = serializers.IntegerField()
     unconverted_events = serializers.IntegerField(help_text="Events that wait for an exchange rate; in no amount.")
     cost = fields.MoneyNumberField()
-    roi = fields.MoneyNumberField(allow_null=True, help_text="(revenue − cost) ÷ cost; null without cost.")
-    growth = fields.MoneyNumberField(allow_null=True, help_text="Revenue against the preceding period of equal length.")
+    roi = fields.MoneyNumberField(
+        allow_null=True, help_text="(revenue − cost) ÷ cost, a negative cost without its sign; null without cost."
+    )
+    growth = fields.MoneyNumberField(
+        allow_null=True,
+        help_text="(revenue − before) ÷ before, of the preceding period of equal length; a negative before divides "
+        "without its sign. Null where it is 0.",
+    )
     refund_rate = fields.MoneyNumberField(allow_null=True, help_text="Refunds ÷ sales; null without sales.")
 
 
