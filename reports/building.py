@@ -149,7 +149,7 @@ def _sum(parts: Iterable[Figures]) -> Figures:
 
 def emptied(row: Row, *, now: datetime) -> Row:
     """The row of a group that has nothing left, whose `updated_at` is `now`."""
-    places = {name: None for name in ("rank", "share") if name in row}
+    places: Row = {name: None for name in ("rank", "share") if name in row}
     return {**row, **_numbers(_sum(())), **places, "updated_at": now.isoformat()}
 
 

@@ -2,7 +2,8 @@
 
 Rows arrive waiting. They are converted in the transaction that brought them if there is a rate, else when there is
 one; until then they are counted as unconverted, and never as if they were in the base currency. What a conversion
-adds to the rollups is appended as a delta by the very statement that freezes it.
+adds to the rollups is appended as a delta by the very statement that freezes it. Rows that are converted later than
+they arrived get a new `updated_at`, so that who pulls changes sees them again.
 
 Rows that wait for a rate are asked for by currency and day: a pass that converts nothing takes one step along an
 index for each of those, however many rows there are. Refunds that await their sale are looked at BATCH by BATCH.
@@ -139,13 +140,20 @@ WITH found AS ({{found}}), frozen AS (
     FROM moved
     GROUP BY workspace_id, day, source_id, partner_id, product_id, channel, program, territory, currency,
              event_type, type
-), delta AS ({CONVERTED_DELTA_INSERT}), traced AS ({TRACE.format(rows="moved")})
+), delta AS ({CONVERTED_DELTA_INSERT}), traced AS ({TRACE.format(rows="moved")}){{touched}}
 SELECT place, count(*), max(id) FROM found GROUP BY place
 """  # noqa: S608
-_CONVERT_PAIRS: Final = _CONVERT.format(found=_AT_DAY_RATE.format(rows=_OF_PAIRS))
+# Rows are locked in the order of their ids, as everywhere.
+_TOUCH: Final = """
+UPDATE revenues_revenueevent SET updated_at = clock_timestamp()
+WHERE id IN (SELECT id FROM revenues_revenueevent WHERE id IN ({events}) ORDER BY id FOR NO KEY UPDATE)
+"""
+_TOUCHED: Final = f", touched AS ({_TOUCH.format(events='SELECT event_id FROM frozen')})"  # noqa: S608
+_CONVERT_PAIRS: Final = _CONVERT.format(found=_AT_DAY_RATE.format(rows=_OF_PAIRS), touched=_TOUCHED)
 # Ingestion runs these. psycopg forgets how it read a statement of more than 4,096 characters.
 _CONVERT_EVENTS: Final = tuple(
-    " ".join(_CONVERT.format(found=found).split()) for found in (_AT_DAY_RATE.format(rows=_OF_EVENTS), _AT_SALE_RATE)
+    " ".join(_CONVERT.format(found=found, touched="").split())
+    for found in (_AT_DAY_RATE.format(rows=_OF_EVENTS), _AT_SALE_RATE)
 )
 # Comparing and ordering by the workspace too leaves the planner no choice but the index over what awaits a sale.
 _AWAITING: Final = """
@@ -250,7 +258,9 @@ def _follow(workspace: Workspace, events: Sequence[str]) -> int:
     """Convert refunds whose sales have come; how many."""
     lock_name(workspace, CONVERSION_LOCK)
     _execute(_SOLD_IN_BASE, workspace, events=events)
-    return sum(count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events))
+    count = sum(count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events))
+    _execute(_TOUCH.format(events="SELECT unnest(%(events)s::uuid[])"), workspace, events=events)
+    return count
 
 
 def _execute(statement: str, workspace: Workspace, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -1,8 +1,9 @@
 """Other currencies count in the base currency at the rate of their day, and never before there is one."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -146,6 +147,45 @@ def test_a_refund_before_its_sale_takes_the_sales_rate_when_that_comes(
     assert figures(api, partner) == (Decimal(48), 0)
     assert convert_waiting(workspace) == 0
     assert rollups.verify(workspace) == Deviation()
+
+
+def pulled(api: ApiClient, since: str) -> dict[str, Any]:
+    """External id → base amount of what changed after a time."""
+    moment = datetime.fromisoformat(since) + timedelta(microseconds=1)
+    rows = api.get(f"/v1/events?updated_since={quote(moment.isoformat())}").json()["data"]
+    return {row["external_id"]: row["base_amount"] for row in rows}
+
+
+def newest(api: ApiClient) -> str:
+    """When what is in the ledger changed last."""
+    last: str = api.get("/v1/events?updated_since=1970-01-01T00:00:00Z").json()["data"][-1]["updated_at"]
+    return last
+
+
+def test_who_pulls_changes_hears_of_a_late_conversion(api: ApiClient, workspace: Workspace, partner: str) -> None:
+    for name in "ab":
+        sell(api, external_id=name)
+    sell(api, external_id="c", currency="USD")
+    since = newest(api)
+    assert pulled(api, since) == {}
+    found = api.post("/v1/fx-rates", {"from": "EUR", "to": workspace.base_currency, "on": "2026-05-01", "rate": "0.8"})
+    assert found.status_code == 201
+    assert pulled(api, since) == {"a": 80, "b": 80}
+    since = newest(api)
+    assert convert_waiting(workspace) == 0
+    assert pulled(api, since) == {}
+
+
+def test_who_pulls_changes_hears_of_a_refund_that_follows_its_sale(
+    api: ApiClient, workspace: Workspace, partner: str
+) -> None:
+    rate(workspace, "0.8")
+    rate(workspace, "0.5", on=date(2026, 5, 20))
+    refund(api, "s", "-40", external_id="r")
+    sell(api, external_id="s")
+    since = newest(api)
+    convert_waiting(workspace)
+    assert pulled(api, since) == {"r": -32}
 
 
 def test_a_sale_and_its_refund_in_one_batch_share_a_rate(api: ApiClient, workspace: Workspace, partner: str) -> None:
