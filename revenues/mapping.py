@@ -7,6 +7,7 @@ from django.db import connection
 
 from alliantra.workspaces.locks import lock_name
 from alliantra.workspaces.models import Workspace
+from revenues.conversions import CONVERSION_LOCK
 from revenues.models import MAPPING_LOCK
 from revenues.rollups import CONVERTED_DELTA_INSERT
 
@@ -54,8 +55,12 @@ SELECT count(*) FROM moved
 
 
 def lock_mapping(workspace: Workspace) -> None:
-    """Until the transaction ends no row arrives that names a product. Taken before products and mappings change."""
+    """Until the transaction ends no row arrives that names a product, and none that waited is converted.
+
+    Taken before products and mappings change: what moves a row must know what it counts, and what counts it, where.
+    """
     lock_name(workspace, MAPPING_LOCK)
+    lock_name(workspace, CONVERSION_LOCK)
 
 
 def remap(workspace: Workspace, identifiers: Collection[str], *, only_unmapped: bool = False) -> int:
