@@ -233,7 +233,7 @@ def _convert_pairs(workspace: Workspace) -> int:
 @transaction.atomic
 def _convert_some(workspace: Workspace, pairs: Sequence[_Pair], each: int) -> list[tuple[int, int, int]]:
     """Place of each pair of which rows were converted, counted from 1, how many, and the last id of those."""
-    lock_name(workspace, CONVERSION_LOCK)
+    workspace = _locked(workspace)
     currencies, days, after = map(list, zip(*pairs, strict=True))
     return _execute(_CONVERT_PAIRS, workspace, currencies=currencies, days=days, after=after, each=each)
 
@@ -256,11 +256,17 @@ def _follow_sales(workspace: Workspace) -> int:
 @transaction.atomic
 def _follow(workspace: Workspace, events: Sequence[str]) -> int:
     """Convert refunds whose sales have come; how many."""
-    lock_name(workspace, CONVERSION_LOCK)
+    workspace = _locked(workspace)
     _execute(_SOLD_IN_BASE, workspace, events=events)
     count = sum(count for step in _CONVERT_EVENTS for _, count, _ in _execute(step, workspace, events=events))
     _execute(_TOUCH.format(events="SELECT unnest(%(events)s::uuid[])"), workspace, events=events)
     return count
+
+
+def _locked(workspace: Workspace) -> Workspace:
+    """Let nobody else convert; the workspace as it is then: its days may begin at other moments now."""
+    lock_name(workspace, CONVERSION_LOCK)
+    return Workspace.objects.get(pk=workspace.pk)
 
 
 def _execute(statement: str, workspace: Workspace, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -175,7 +175,9 @@ def _during(seconds: float) -> Iterator[int]:
 
 
 def _work(workspace: Workspace, limit: int, chunks: Iterable[int]) -> int:
-    """Work off as many chunks, as far as there are tasks; how many tasks were begun."""
+    """Work off as many chunks, as far as there are tasks; how many tasks were begun. ATTRIBUTION_LOCK is held."""
+    # Its days may begin at other moments than when the caller read it.
+    workspace = Workspace.objects.get(pk=workspace.pk)
     effects, count = Effects(), 0
     for _ in chunks:
         work = _Work()

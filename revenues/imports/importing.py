@@ -72,6 +72,8 @@ def _import_rows(batch: ImportBatch, file: IO[bytes]) -> None:
         pass
     for chunk in chunks(converter, rows):
         with transaction.atomic():
+            # Meanwhile the time zone may change, and with it the days that rows are counted under.
+            batch.refresh_from_db(fields=["workspace"])
             outcomes = (
                 ingest_file(batch, actor=actor, records=chunk.records, now=current_time()) if chunk.records else []
             )

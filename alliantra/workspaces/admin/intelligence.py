@@ -22,6 +22,7 @@ from revenues.attribution import enqueue_all, lookback
 from revenues.attribution import rollups as credit_rollups
 from revenues.attribution.working import SPAN
 from revenues.conversions import convert_waiting
+from revenues.mapping import lock_mapping
 
 LOOKBACK: Final = "attribution_lookback_days"
 RATE_DAYS: Final = "fx_rate_days"
@@ -192,7 +193,8 @@ def follow_up(before: Workspace, after: Workspace) -> None:
     if longest_age(before) < longest_age(after):
         convert_waiting(after)
     if before.timezone != after.timezone:
-        # Its days begin at other moments now.
+        # Its days begin at other moments now. What is being converted is converted before, or by the new ones.
+        lock_mapping(after)
         rollups.rebuild(after)
         credit_rollups.rebuild(after)
         allocation_costs.refresh(after, now=now(), anew=True)
