@@ -4,7 +4,7 @@ A sale with a customer brings its refunds along. Lists are for the others, whose
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -144,8 +144,8 @@ def _looked(statement: str, workspace: Workspace, **span: int) -> _Look:
 
 def _settle(workspace: Workspace, look: _Look) -> None:
     """Make work of the refunds whose sale is here, and pack the others anew."""
+    names: dict[str, Any] = {"workspace": workspace.pk, "ids": look.lists, "arrived": array(look.arrived), "pack": PACK}
     with connection.cursor() as cursor:
-        names = {"workspace": workspace.pk, "ids": look.lists, "arrived": array(look.arrived), "pack": PACK}
         cursor.execute(_PACK_ANEW, names)
     list_events(workspace, look.arrived)
 

@@ -18,7 +18,7 @@ from alliantra.workspaces.models import Workspace
 from revenues.attribution import catch_up, enqueue_all, merging, reading
 from revenues.attribution.credits import MODELS, PATH_LIMIT, Path, Split, Step, decayed, steps_to
 from revenues.attribution.rollups import Deviation, rebuild, verify
-from revenues.attribution.worklist import look_for_sales
+from revenues.attribution.waiting import look_for_sales
 from revenues.models import AttributionTask, CreditRollup, RevenueEvent, Touchpoint
 from tests.revenues.attribution_journeys import START, make_partners, post, post_row, rollups_of, sale, stored, touch
 
