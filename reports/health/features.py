@@ -5,6 +5,7 @@ from math import log, sqrt
 from statistics import fmean
 from typing import Final, NamedTuple
 
+from alliantra.money import STORED_DECIMALS
 from reports.health.expectation import AHEAD, expected_revenue, weeks_before
 
 WINDOW: Final = 182
@@ -49,7 +50,7 @@ def features_of(values: Sequence[float]) -> Features | None:
     """
     values = values[-WINDOW:]
     latest = values[-AHEAD:]
-    total = sum(latest)
+    total = round(sum(latest), STORED_DECIMALS)
     if len(values) < HISTORY_AT_LEAST or total <= 0:
         return None
     before = values[-2 * AHEAD : -AHEAD]

@@ -197,3 +197,9 @@ def test_of_a_long_past_only_so_many_days_and_examples_count() -> None:
 def test_log_odds_far_out_make_no_error() -> None:
     assert 0 < logistic(-1e9) < 1e-12
     assert 1 - 1e-12 < logistic(1e9) < 1
+
+
+def test_what_comes_to_nothing_only_after_rounding_is_nothing() -> None:
+    values = [1.0] * 60 + [0.0] * 25 + [0.1, 0.2, -0.3]
+    assert 0 < sum(values[-28:]) < 1e-9
+    assert features_of(values) is None
