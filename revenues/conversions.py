@@ -206,9 +206,13 @@ def convert_arrived(workspace: Workspace, event_ids: Sequence[str]) -> None:
         run(step, {**_parameters(workspace), "events": list(event_ids)})
 
 
-def convert_waiting(workspace: Workspace) -> int:
-    """Convert what waits and has a rate by now, and refunds whose sale has come since; how many rows changed."""
-    return _convert_pairs(workspace) + _follow_sales(workspace)
+def convert_waiting(workspace: Workspace, *, most: int | None = None) -> int:
+    """Convert what waits and has a rate by now, and refunds whose sale has come since; how many rows changed.
+
+    Once `most` rows changed, or up to BATCH more, the rest is left to the next pass.
+    """
+    changed = _convert_pairs(workspace, most)
+    return changed if most is not None and changed >= most else changed + _follow_sales(workspace)
 
 
 def convert_all() -> int:
@@ -217,10 +221,10 @@ def convert_all() -> int:
     return sum(in_turn(Workspace.objects.filter(pk__in=waiting), convert_waiting).values())
 
 
-def _convert_pairs(workspace: Workspace) -> int:
+def _convert_pairs(workspace: Workspace, most: int | None) -> int:
     count = 0
     pairs = deque(_Pair(*row) for row in _execute(_PAIRS_WITH_RATES, workspace))
-    while pairs:
+    while pairs and (most is None or count < most):
         some = [pairs.popleft() for _ in range(min(PAIRS, len(pairs)))]
         each = max(BATCH // len(some), 1)
         for place, changed, last in _convert_some(workspace, some, each):

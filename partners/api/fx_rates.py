@@ -167,7 +167,8 @@ class FxRateViews(ReadViews):
         """Record one rate, `{"records": [...]}` with up to 1,000, or a CSV with up to 10,000.
 
         A rate that is there for the day is changed. What waits in the ledger for one of the rates is converted in
-        the same moment. One rate answers 201, or 200 if there was one; many answer 200 with a result for each.
+        the same moment; beyond 50,000 events, the rest within the next minutes. One rate answers 201, or 200 if there
+        was one; many answer 200 with a result for each.
         """
         sent: Any = request.data
         if isinstance(sent, bytes):

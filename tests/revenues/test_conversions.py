@@ -15,7 +15,7 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from partners.models import FxRate
 from partners.services import create_partner
-from revenues import conversions, rollups
+from revenues import conversions, exchange, rollups
 from revenues.conversions import ROUNDED, convert_all, convert_waiting
 from revenues.models import Conversion
 from revenues.rollups import Deviation
@@ -105,6 +105,21 @@ def test_what_waited_is_converted_once_there_is_a_rate_and_keeps_it(
     assert figures(api, partner) == (Decimal(50), 0)
     rollups.rebuild(workspace)
     assert figures(api, partner) == (Decimal(50), 0)
+
+
+def test_a_rate_that_much_waited_for_converts_the_first_at_once_and_the_rest_with_the_next_pass(
+    api: ApiClient, workspace: Workspace, partner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversions, "BATCH", 1)
+    monkeypatch.setattr(exchange, "CONVERTED_AT_ONCE", 2)
+    for _ in range(4):
+        sell(api)
+    record = {"from": "EUR", "to": workspace.base_currency, "on": "2026-05-01", "rate": "0.5"}
+    assert api.post("/v1/fx-rates", record).status_code == 201
+    assert figures(api, partner) == (Decimal(100), 2)
+    assert rollups.verify(workspace) == Deviation()
+    assert convert_all() == 2
+    assert figures(api, partner) == (Decimal(200), 0)
 
 
 def test_a_refund_takes_the_rate_of_its_sale(api: ApiClient, workspace: Workspace, partner: str) -> None:
