@@ -12,6 +12,7 @@ index for each of those, however many rows there are. Refunds that await their s
 from collections import deque
 from collections.abc import Sequence
 from datetime import date
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
@@ -27,6 +28,8 @@ from revenues.tracing import TRACE
 
 BATCH: Final = 5_000
 """Most rows that are converted, and most refunds whose sale is looked for, in one transaction."""
+AT_ONCE: Final = 50_000
+"""Most rows, or up to BATCH more, that a request converts; the rest is left to the next periodic pass."""
 PAIRS: Final = 50
 """Most currencies and days whose rows are converted in one transaction."""
 CONVERSION_LOCK: Final = "conversion"
@@ -206,13 +209,13 @@ def convert_arrived(workspace: Workspace, event_ids: Sequence[str]) -> None:
         run(step, {**_parameters(workspace), "events": list(event_ids)})
 
 
-def convert_waiting(workspace: Workspace, *, most: int | None = None) -> int:
+def convert_waiting(workspace: Workspace, *, most: float = inf) -> int:
     """Convert what waits and has a rate by now, and refunds whose sale has come since; how many rows changed.
 
     Once `most` rows changed, or up to BATCH more, the rest is left to the next pass.
     """
     changed = _convert_pairs(workspace, most)
-    return changed if most is not None and changed >= most else changed + _follow_sales(workspace)
+    return changed if changed >= most else changed + _follow_sales(workspace)
 
 
 def convert_all() -> int:
@@ -221,10 +224,10 @@ def convert_all() -> int:
     return sum(in_turn(Workspace.objects.filter(pk__in=waiting), convert_waiting).values())
 
 
-def _convert_pairs(workspace: Workspace, most: int | None) -> int:
+def _convert_pairs(workspace: Workspace, most: float) -> int:
     count = 0
     pairs = deque(_Pair(*row) for row in _execute(_PAIRS_WITH_RATES, workspace))
-    while pairs and (most is None or count < most):
+    while pairs and count < most:
         some = [pairs.popleft() for _ in range(min(PAIRS, len(pairs)))]
         each = max(BATCH // len(some), 1)
         for place, changed, last in _convert_some(workspace, some, each):

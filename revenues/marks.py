@@ -56,8 +56,7 @@ def set_marks(workspace: Workspace, *, now: datetime) -> int:
 
 def set_all_marks(*, now: datetime) -> int:
     """Mark the ledgers of all workspaces that have grown by enough; how many marks were set."""
-    if not (grown := [identity for (identity,) in run(_LONG_ENOUGH, [STEP])]):
-        return 0
+    grown = [identity for (identity,) in run(_LONG_ENOUGH, [STEP])]
     return sum(in_turn(Workspace.objects.filter(pk__in=grown), partial(set_marks, now=now)).values())
 
 

@@ -15,7 +15,7 @@ from alliantra.workspaces.actors import Actor
 from alliantra.workspaces.models import Workspace
 from partners.models import FxRate
 from partners.services import create_partner
-from revenues import conversions, exchange, rollups
+from revenues import conversions, rollups
 from revenues.conversions import ROUNDED, convert_all, convert_waiting
 from revenues.models import Conversion
 from revenues.rollups import Deviation
@@ -111,7 +111,7 @@ def test_a_rate_that_much_waited_for_converts_the_first_at_once_and_the_rest_wit
     api: ApiClient, workspace: Workspace, partner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversions, "BATCH", 1)
-    monkeypatch.setattr(exchange, "CONVERTED_AT_ONCE", 2)
+    monkeypatch.setattr(conversions, "AT_ONCE", 2)
     for _ in range(4):
         sell(api)
     record = {"from": "EUR", "to": workspace.base_currency, "on": "2026-05-01", "rate": "0.5"}

@@ -21,7 +21,7 @@ from revenues import rollups
 from revenues.attribution import enqueue_all, lookback
 from revenues.attribution import rollups as credit_rollups
 from revenues.attribution.working import SPAN
-from revenues.conversions import convert_waiting
+from revenues.conversions import AT_ONCE, convert_waiting
 from revenues.mapping import lock_mapping
 
 LOOKBACK: Final = "attribution_lookback_days"
@@ -191,7 +191,7 @@ def follow_up(before: Workspace, after: Workspace) -> None:
     if lookback(before) != lookback(after):
         enqueue_all(after)
     if longest_age(before) < longest_age(after):
-        convert_waiting(after)
+        convert_waiting(after, most=AT_ONCE)
     if before.timezone != after.timezone:
         # Its days begin at other moments now. What is being converted is converted before, or by the new ones.
         lock_mapping(after)
