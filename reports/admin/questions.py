@@ -18,9 +18,7 @@ from reports.models import ReportGroup, ReportType
 from reports.services import ReportValues
 from revenues.models import AttributionModel
 
-LABELS: Final = {**dict(ReportType.choices), ReportType.ROI.value: "ROI"}
-"""Type → how it is called."""
-TYPES: Final = [(kind, label) for kind, label in LABELS.items() if kind != ReportType.FORECAST]
+TYPES: Final = [(kind, label) for kind, label in ReportType.choices if kind != ReportType.FORECAST]
 """Of the types those that are computed."""
 CUSTOM: Final = "custom"
 PERIODS: Final = [

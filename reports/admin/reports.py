@@ -21,7 +21,7 @@ from alliantra.workspaces.console.session import actor_of, allows, workspace_of
 from partners.models import Partner
 from reports import services
 from reports.admin.questions import QuestionForm, known_texts
-from reports.admin.tables import group_label, kind_label, narrowed_to, shown_table
+from reports.admin.tables import group_label, narrowed_to, shown_table
 from reports.csv_files import csv_text, file_name
 from reports.json_files import json_document
 from reports.live import live_report
@@ -163,7 +163,7 @@ class ReportAdmin(ConsoleAdmin[Report]):
             "report": report,
             "is_under_way": report.status in Report.WAITING,
             "is_made": True,
-            "kind": kind_label(report),
+            "kind": report.get_type_display(),
             "group": group_label(report),
             "filters": narrowed_to(report.filters, self._partner_name(report)),
             "mails": [(mail, mail_badge(mail)) for mail in mails.order_by("created_at", "id")[:MAILS_SHOWN]],
@@ -210,7 +210,7 @@ class ReportAdmin(ConsoleAdmin[Report]):
     @admin.display(description="report", ordering="type")
     def title_(self, row: Report) -> str:
         """What it answers."""
-        return f"{kind_label(row)} by {group_label(row)}"
+        return f"{row.get_type_display()} by {group_label(row)}"
 
     @admin.display(description="status", ordering="status")
     def status_(self, row: Report) -> SafeString:

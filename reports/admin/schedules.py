@@ -28,7 +28,7 @@ from reports import services
 from reports.admin import questions
 from reports.admin.questions import PERIODS, TEXTS, filters_of
 from reports.admin.reports import mail_badge
-from reports.admin.tables import group_label, kind_label, narrowed_to
+from reports.admin.tables import group_label, narrowed_to
 from reports.building import default_group
 from reports.models import Report, ReportFormat, ReportMail, ReportSchedule
 from reports.scheduling import BadCron, next_time
@@ -244,7 +244,7 @@ class ReportScheduleAdmin(ConsoleAdmin[ReportSchedule]):
             "original": schedule,
             "schedule": schedule,
             "status": self.status_(schedule),
-            "kind": kind_label(schedule),
+            "kind": schedule.get_type_display(),
             "group": group_label(schedule),
             "period": dict(PERIODS).get(schedule.period, schedule.period),
             "filters": narrowed_to(schedule.filters, self._partner_name(schedule)),
@@ -278,7 +278,7 @@ class ReportScheduleAdmin(ConsoleAdmin[ReportSchedule]):
     @admin.display(description="report", ordering="type")
     def report_(self, row: ReportSchedule) -> str:
         """What is made."""
-        return f"{kind_label(row)} by {group_label(row)}, {dict(PERIODS).get(row.period, row.period)}"
+        return f"{row.get_type_display()} by {group_label(row)}, {dict(PERIODS).get(row.period, row.period)}"
 
     @admin.display(description="next", ordering="next_run_at")
     def next_(self, row: ReportSchedule) -> SafeString | str:

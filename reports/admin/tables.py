@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from alliantra.workspaces.console import display
 from alliantra.workspaces.console.paging import page_links
 from partners.models import Partner
-from reports.admin.questions import LABELS as KINDS
 from reports.building import FIGURES, columns
 from reports.models import Report, ReportGroup
 
@@ -47,7 +46,7 @@ def shown_table(report: Report, query: QueryDict) -> dict[str, Any]:
     totals = {name: report.totals.get(name) for name in FIGURES}
     return {
         "report": report,
-        "kind": kind_label(report),
+        "kind": report.get_type_display(),
         "columns": shown,
         "rows": [[(column, cell(column.name, row, currency)) for column in shown] for row in page],
         "row_count": len(report.rows),
@@ -95,11 +94,6 @@ def narrowed_to(report_filters: Mapping[str, str], partner_name: str = "") -> li
         (names.get(name, name.capitalize()), partner_name if name == "partner_id" and partner_name else value)
         for name, value in report_filters.items()
     ]
-
-
-def kind_label(report: Any) -> str:
-    """What a report, or a schedule, answers."""
-    return str(KINDS[report.type])
 
 
 def group_label(report: Any) -> str:

@@ -14,7 +14,7 @@ from revenues.models import AttributionModel
 class ReportType(models.TextChoices):
     """What a report answers."""
 
-    ROI = "roi"
+    ROI = "roi", "ROI"
     CHANNEL_BREAKDOWN = "channel_breakdown"
     PARTNER_RANKING = "partner_ranking"
     FORECAST = "forecast"
@@ -111,9 +111,8 @@ class Report(LeasedWork):
         ]
 
     def __str__(self) -> str:
-        kind = "ROI" if self.type == ReportType.ROI else self.get_type_display()
         first, last = (f"{day.day} {day:%b %Y}" for day in (self.first_day, self.last_day))
-        return f"{kind} by {self.group_by}, {first} – {last}"
+        return f"{self.get_type_display()} by {self.group_by}, {first} – {last}"
 
 
 class ReportMail(WorkspaceModel):
