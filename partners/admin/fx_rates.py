@@ -82,7 +82,6 @@ class FxRateAdmin(ConsoleAdmin[FxRate]):
         """The list, with how much waits."""
         workspace = workspace_of(request)
         context = {
-            "title": "Exchange rates",
             "waiting_count": waiting(workspace).count(),
             "currency": workspace.base_currency,
             "days": longest_age(workspace),

@@ -117,10 +117,6 @@ class PartnerImportAdmin(ConsoleAdmin[PartnerImport]):
             *super().get_urls(),
         ]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list."""
-        return super().changelist_view(request, {"title": "Partner imports", **(extra_context or {})})
-
     # -- upload ------------------------------------------------------------------------------------
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:

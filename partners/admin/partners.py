@@ -89,7 +89,6 @@ class PartnerAdmin(ConsoleAdmin[Partner]):
             **period_choice(request, asked_of(request), with_model=False),
             "currency": workspace_of(request).base_currency,
             "may_import": self.may_write(request),
-            "title": "Partners",
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 

@@ -64,10 +64,6 @@ class EndpointAdmin(ConsoleAdmin[Endpoint]):
             )
         )
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, under the name that the menu has for it."""
-        return super().changelist_view(request, {"title": "Webhooks", **(extra_context or {})})
-
     # -- making and changing one -------------------------------------------------------------------
 
     def create_row(self, actor: Actor, form: ConsoleForm) -> Endpoint:
